@@ -513,6 +513,9 @@ type File interface {
 	NextData(off int64) (start, end int64, err error)
 }
 
+// ErrChanged says that a file is not what it was when the tree was read.
+var ErrChanged = errors.New("changed while it was read")
+
 // Bytes is a [Content] in memory.
 type Bytes []byte
 

@@ -1,0 +1,49 @@
+// Package zap writes and reads ZAP objects, the dictionaries in which ZFS keeps
+// directories, the master node and the tables of system attributes.
+//
+// A small dictionary of 64-bit values is a micro ZAP, one block of 64-byte entries. Any
+// other is a fat ZAP: a header block with a table of leaf numbers, indexed by the first bits
+// of a name's hash, and leaves of linked 24-byte chunks.
+//
+//	d, err := zap.Build(zap.Uint64s(names, values), salt)
+//	for i, block := range d.Blocks() { ... }
+//
+//	err := zap.Read(blocks, binary.LittleEndian, func(e zap.Entry) error { ... })
+//
+// What is written is little-endian. Kernels trust these structures, so Build checks its own
+// output with the reader's code before it hands it out.
+//
+// Does not support: keys that are not strings, names normalized for case or Unicode form.
+//
+// Source of the format: zap_impl.h, zap_leaf.h, zap.c and zap_micro.c, as facts.
+package zap
+
+const crcPoly = 0xC96C5795D7870F42 // ECMA-182, reflected
+
+var crcTable = func() (t [256]uint64) {
+	for i := range t {
+		c := uint64(i)
+		for range 8 {
+			if c&1 != 0 {
+				c = c>>1 ^ crcPoly
+			} else {
+				c >>= 1
+			}
+		}
+		t[i] = c
+	}
+	return t
+}()
+
+// hashBits is how many of the 64 bits of a hash count (ZAP_HASHBITS); the rest is zero.
+const hashBits = 28
+
+// Hash is the hash of a name in a ZAP with the salt: a CRC of 64 bits that starts from the
+// salt, of which the top 28 are kept.
+func Hash(salt uint64, name string) uint64 {
+	h := salt
+	for i := range len(name) {
+		h = h>>8 ^ crcTable[byte(h)^name[i]]
+	}
+	return h &^ (1<<(64-hashBits) - 1)
+}

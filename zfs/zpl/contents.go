@@ -1,0 +1,319 @@
+package zpl
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"runtime"
+	"sync"
+
+	"imagetools/tree"
+	"imagetools/zfs/stream"
+)
+
+// blockSize is that of every file with more than one block (zfs_max_recordsize of old).
+const blockSize = stream.OldMaxBlock
+
+const (
+	batchSize   = 1 << 20 // bytes of buffer
+	batchPieces = 256     // and blocks, so that small files are shared out too
+	batches     = 16      // in flight
+)
+
+// digest is the SHA-256 of a file's contents: over its size and, for each block of 128 KiB
+// that is not all zeros, offset and SHA-256. Blocks can thus be hashed on all cores, and
+// holes cost nothing.
+type digest [sha256.Size]byte
+
+// file is a regular file on its way into the stream.
+type file struct {
+	node   *tree.Node
+	name   string // its first, for the order
+	digest digest
+	blocks uint32 // that are not holes
+	elf    bool
+}
+
+// piece is one block of a file.
+type piece struct {
+	file  *file
+	off   int64
+	data  []byte // padded with zeros to whole blocks; nil in a hole
+	n     int    // bytes of contents in data
+	sum   [sha256.Size]byte
+	hole  bool // all zeros
+	first bool // of its file
+	last  bool
+	open  *openFile // of a file with several blocks
+	err   error
+}
+
+// batch is a run of blocks that one worker reads.
+type batch struct {
+	pieces []piece
+	buf    []byte
+	used   int
+	ready  chan struct{}
+}
+
+// openFile is a file that several workers read; it is closed when its last piece is consumed.
+type openFile struct {
+	tree.File
+	closed bool
+}
+
+// contents reads files block by block on all cores and hands the blocks over in order.
+type contents struct {
+	files []*file
+	emit  func(*piece) error
+
+	free  chan *batch
+	todo  chan *batch
+	order chan *batch
+
+	mu   sync.Mutex
+	open map[*openFile]bool
+}
+
+// readContents calls emit for every block of data of the files, in order, in this goroutine;
+// each file has at least one piece, which may be a hole. Errors name the file.
+func readContents(ctx context.Context, files []*file, emit func(*piece) error) error {
+	c := &contents{
+		files: files, emit: emit, open: make(map[*openFile]bool),
+		free: make(chan *batch, batches), todo: make(chan *batch, batches), order: make(chan *batch, batches),
+	}
+	for range batches {
+		c.free <- &batch{}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(c.todo)
+		defer close(c.order)
+		c.generate(ctx)
+	})
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for b := range c.todo {
+				for i := range b.pieces {
+					b.pieces[i].read()
+				}
+				close(b.ready)
+			}
+		})
+	}
+	err := c.consume(ctx)
+	cancel()
+	for range c.order { // let the generator see that it is over
+	}
+	wg.Wait()
+	for f := range c.open {
+		f.File.Close()
+	}
+	return err
+}
+
+func (c *contents) consume(ctx context.Context) error {
+	for b := range c.order {
+		select {
+		case <-b.ready:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		for i := range b.pieces {
+			p := &b.pieces[i]
+			if p.err == nil {
+				p.err = c.emit(p)
+			}
+			if p.last && p.open != nil {
+				p.err = errors.Join(p.err, c.close(p.open))
+			}
+			if p.err != nil {
+				return fmt.Errorf("%q: %w", p.file.node.Path(), p.err)
+			}
+		}
+		c.free <- b
+	}
+	return context.Cause(ctx)
+}
+
+func (c *contents) close(f *openFile) error {
+	c.mu.Lock()
+	delete(c.open, f)
+	c.mu.Unlock()
+	return f.File.Close()
+}
+
+// generate cuts the files into batches.
+func (c *contents) generate(ctx context.Context) {
+	g := &generator{c: c, ctx: ctx}
+	for _, f := range c.files {
+		if !g.file(f) {
+			return
+		}
+	}
+	g.flush()
+}
+
+type generator struct {
+	c   *contents
+	ctx context.Context
+	b   *batch
+}
+
+// add appends a piece that needs room for its data; false means that reading was given up.
+func (g *generator) add(p piece) bool {
+	room := int(roundUp(int64(p.n), int64(blockSizeOf(p.file.node.Size))))
+	if g.b != nil && (g.b.used+room > batchSize || len(g.b.pieces) == batchPieces) {
+		g.flush()
+	}
+	if g.b == nil {
+		select {
+		case g.b = <-g.c.free:
+		case <-g.ctx.Done():
+			return false
+		}
+		if g.b.buf == nil {
+			g.b.buf = make([]byte, batchSize)
+			g.b.pieces = make([]piece, 0, batchPieces)
+		}
+		g.b.used, g.b.pieces, g.b.ready = 0, g.b.pieces[:0], make(chan struct{})
+	}
+	p.data = g.b.buf[g.b.used:][:room:room]
+	g.b.used += room
+	g.b.pieces = append(g.b.pieces, p)
+	return true
+}
+
+func (g *generator) flush() {
+	if g.b != nil {
+		g.c.todo <- g.b // never blocks: as much room as batches
+		g.c.order <- g.b
+		g.b = nil
+	}
+}
+
+func (g *generator) file(f *file) bool {
+	size := f.node.Size
+	if size <= blockSize {
+		return g.add(piece{file: f, n: int(size), first: true, last: true, hole: size == 0})
+	}
+	opened, err := f.node.Content.Open()
+	if err != nil {
+		return g.add(piece{file: f, first: true, last: true, hole: true, err: err})
+	}
+	open := &openFile{File: opened}
+	g.c.mu.Lock()
+	g.c.open[open] = true
+	g.c.mu.Unlock()
+
+	next, first := int64(0), true // next block that has no piece yet
+	for next < size {
+		start, end, err := opened.NextData(next)
+		if err == io.EOF {
+			break
+		}
+		if err == nil && (start < next || start >= end || end > size) {
+			err = fmt.Errorf("data from %d to %d in a file of %d bytes", start, end, size)
+		}
+		if err != nil {
+			return g.add(piece{file: f, first: first, last: true, hole: true, open: open, err: err})
+		}
+		for next = start &^ (blockSize - 1); next < end; next += blockSize {
+			n := min(blockSize, size-next)
+			if !g.add(piece{file: f, off: next, n: int(n), first: first, open: open}) {
+				return false
+			}
+			first = false
+		}
+	}
+	return g.add(piece{file: f, off: size, first: first, last: true, hole: true, open: open})
+}
+
+// read fills a piece: the data, whether it is a hole, its digest.
+func (p *piece) read() {
+	if p.n == 0 || p.err != nil {
+		return
+	}
+	var f tree.File
+	if p.open != nil {
+		f = p.open
+	} else {
+		opened, err := p.file.node.Content.Open()
+		if err != nil {
+			p.err = err
+			return
+		}
+		defer func() { p.err = errors.Join(p.err, opened.Close()) }()
+		f = opened
+	}
+	n, err := f.ReadAt(p.data[:p.n], p.off)
+	if n < p.n {
+		if err == io.EOF || err == nil {
+			err = fmt.Errorf("%w: it is shorter", tree.ErrChanged)
+		}
+		p.err = err
+		return
+	}
+	clear(p.data[p.n:])
+	if p.hole = allZero(p.data); !p.hole {
+		p.sum = sha256.Sum256(p.data[:p.n])
+	}
+}
+
+// allZero looks at 8 bytes at a time; len(b) is a multiple of 512.
+func allZero(b []byte) bool {
+	for len(b) >= 32 {
+		w := b[:32:32]
+		if binary.LittleEndian.Uint64(w)|binary.LittleEndian.Uint64(w[8:])|
+			binary.LittleEndian.Uint64(w[16:])|binary.LittleEndian.Uint64(w[24:]) != 0 {
+			return false
+		}
+		b = b[32:]
+	}
+	return true
+}
+
+// digester turns the pieces of one file after another into digests.
+type digester struct {
+	h      hash.Hash
+	buf    []byte
+	blocks uint32
+}
+
+// add takes a piece; with the last of a file it returns digest and blocks.
+func (d *digester) add(p *piece) (sum digest, blocks uint32, done bool) {
+	if d.h == nil {
+		d.h = sha256.New()
+	}
+	d.buf = d.buf[:0]
+	if p.first {
+		d.h.Reset()
+		d.blocks = 0
+		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(p.file.node.Size))
+	}
+	if !p.hole {
+		d.blocks++
+		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(p.off))
+		d.buf = append(d.buf, p.sum[:]...)
+	}
+	d.h.Write(d.buf)
+	if p.last {
+		d.h.Sum(sum[:0])
+	}
+	return sum, d.blocks, p.last
+}
+
+// blockSizeOf is the block size of a file: one block up to 128 KiB.
+func blockSizeOf(size int64) uint32 {
+	if size > blockSize {
+		return blockSize
+	}
+	return uint32(max(512, roundUp(size, 512)))
+}
+
+func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }

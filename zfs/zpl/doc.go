@@ -1,0 +1,34 @@
+// Package zpl writes a file tree as the ZFS send stream of a file system, without ZFS.
+//
+//	plan, err := zpl.NewPlan(ctx, tree, zpl.Options{})
+//	...
+//	err = plan.Write(ctx, w)
+//
+// The stream is a pure function of the tree and the options: host, clock, user and number
+// of cores have no part in it. It is full, plain and uncompressed and needs no feature
+// beyond pool version 24, so that every ZFS since 2012 receives it; with Version 4, pool
+// version 23.
+//
+// Contents are read twice. [NewPlan] digests them, since the guid of the snapshot, which is
+// a hash over everything, stands in the first record; [Plan.Write] reads them again, and
+// fails with [tree.ErrChanged] where it finds something else.
+//
+// # Objects
+//
+// 1 is the master node, 2 the delete queue, 3 the root (zfs-fuse insists on it), 4 to 6 the
+// tables of system attributes. Then come directories and special files in walk order,
+// extended attributes, and regular files by kind and name: ELF first, then by extension,
+// which brings alike contents together for the compressor.
+//
+// # Blocks
+//
+// A file of up to 128 KiB is one block, a larger one has blocks of 128 KiB. Blocks of zeros
+// are holes, whatever they were in the source.
+//
+// # Memory
+//
+// About 80 bytes for each file, the entries of the largest directory, and 16 MiB of buffers.
+//
+// Source of the format: zfs_znode.h, zfs_sa.c, zfs_acl.c and dmu_send.c of illumos and
+// OpenZFS, as facts.
+package zpl
