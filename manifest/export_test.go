@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+
+package manifest
+
+var FieldNames = fieldNames
