@@ -2,6 +2,7 @@ package zpl
 
 import (
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	"imagetools/tree"
@@ -23,8 +24,9 @@ const (
 	aceDeny         = 1
 	aceInheritFile  = 0x1
 	aceInheritDir   = 0x2
-	aceObjectFirst  = 5 // types 5 to 8 carry GUIDs, which the tree has not
-	aceObjectLast   = 8
+	aceAlarm        = 3 // the last type without GUIDs, which the tree has not
+	aceFlags        = 0xFF | aceWho
+	aceWho          = tree.ACEOwner | tree.ACEGroup | tree.ACEEveryone
 	inlineACLLength = 72 // bytes of ACEs in a version 4 znode
 )
 
@@ -78,6 +80,22 @@ func appendACL(b []byte, acl []tree.ACE) []byte {
 		}
 	}
 	return b
+}
+
+// checkACE refuses entries that kernels would read otherwise than they are written: whether
+// there is an id behind an entry follows from its type and from who it is about.
+func checkACE(a tree.ACE) error {
+	switch who := a.Flags & aceWho; {
+	case a.Type > aceAlarm:
+		return fmt.Errorf("type %d", a.Type)
+	case a.Flags&^aceFlags != 0:
+		return fmt.Errorf("flags %#x", a.Flags)
+	case who != 0 && who != tree.ACEIdentifierGroup && who != tree.ACEOwner && who != tree.ACEGroup && who != tree.ACEEveryone:
+		return fmt.Errorf("flags %#x: more than one identity", a.Flags)
+	case a.HasID() && a.ID > tree.MaxOwner:
+		return fmt.Errorf("id %d: the largest is %d", a.ID, tree.MaxOwner)
+	}
+	return nil
 }
 
 func inheritable(acl []tree.ACE) bool {

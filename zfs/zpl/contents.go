@@ -61,10 +61,7 @@ type batch struct {
 }
 
 // openFile is a file that several workers read; it is closed when its last piece is consumed.
-type openFile struct {
-	tree.File
-	closed bool
-}
+type openFile struct{ tree.File }
 
 // contents reads files block by block on all cores and hands the blocks over in order.
 type contents struct {
@@ -231,7 +228,10 @@ func (g *generator) file(f *file) bool {
 			first = false
 		}
 	}
-	return g.add(piece{file: f, off: size, first: first, last: true, hole: true, open: open})
+	if first { // All hole: it need not stay open, for thousands of such files may be in flight.
+		return g.add(piece{file: f, off: size, first: true, last: true, hole: true, err: g.c.close(open)})
+	}
+	return g.add(piece{file: f, off: size, last: true, hole: true, open: open})
 }
 
 // read fills a piece: the data, whether it is a hole, its digest.

@@ -98,6 +98,9 @@ func NewPlan(ctx context.Context, t *tree.Tree, opts Options) (*Plan, error) {
 	}
 	p.collect()
 	p.setCreated()
+	if err := p.checkAttrs(); err != nil {
+		return nil, err
+	}
 	if err := p.digest(ctx); err != nil {
 		return nil, err
 	}
@@ -119,6 +122,9 @@ func (p *Plan) checkOptions() error {
 		p.opts.Name = defaultName
 	}
 	fs, snap, ok := strings.Cut(p.opts.Name, "@")
+	if p.opts.Created != nil && *p.opts.Created < 0 {
+		return fmt.Errorf("creation time %d: before 1970", *p.opts.Created)
+	}
 	if !ok || fs == "" || snap == "" || strings.ContainsAny(snap, "@/\x00") || len(p.opts.Name) > maxSnapName {
 		return fmt.Errorf("snapshot name %q: DATASET@SNAPSHOT of at most %d bytes is needed", p.opts.Name, maxSnapName)
 	}
@@ -175,12 +181,47 @@ func (p *Plan) collect() {
 	visit(p.tree.Root)
 }
 
+// checkAttrs refuses, before anything is read, what the file system has no form for.
+func (p *Plan) checkAttrs() error {
+	for _, n := range p.nodes {
+		if n.Attrs == nil {
+			continue
+		}
+		seen := make(map[string]string, len(n.Attrs.Xattrs))
+		for _, x := range n.Attrs.Xattrs {
+			name := p.xattrName(x.Name)
+			other, twice := seen[name]
+			if err := tree.CheckName(name); err != nil { // "user.", "user..."
+				return fmt.Errorf("%q: extended attribute %q: %w", n.Path(), x.Name, err)
+			}
+			if twice {
+				return fmt.Errorf("%q: extended attributes %q and %q: both would be named %q", n.Path(), other, x.Name, name)
+			}
+			seen[name] = x.Name
+		}
+		for i, a := range n.Attrs.ACL {
+			if err := checkACE(a); err != nil {
+				return fmt.Errorf("%q: ACL entry %d: %w", n.Path(), i, err)
+			}
+		}
+	}
+	return nil
+}
+
+// xattrName is the name of an extended attribute in the file system.
+func (p *Plan) xattrName(name string) string {
+	if p.opts.XattrNames == XattrNamesIllumos {
+		return strings.TrimPrefix(name, "user.")
+	}
+	return name
+}
+
 func (p *Plan) setCreated() {
 	if p.opts.Created != nil {
 		p.created = *p.opts.Created
 		return
 	}
-	p.created = p.tree.Root.ModTime.Sec
+	p.created = 0 // at least: snapshots have no time before 1970
 	for _, n := range p.nodes {
 		p.created = max(p.created, n.ModTime.Sec)
 	}
@@ -201,7 +242,7 @@ func (p *Plan) digest(ctx context.Context) error {
 	report := p.reporter(Digesting)
 	var d digester
 	return readContents(ctx, p.files, func(pc *piece) error {
-		if pc.first && !pc.hole {
+		if pc.off == 0 && !pc.hole {
 			pc.file.elf = slices.Equal(pc.data[:len(elfMagic)], elfMagic)
 		}
 		if sum, blocks, done := d.add(pc); done {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 
 	"imagetools/tree"
 	"imagetools/zfs/sa"
@@ -47,14 +46,17 @@ func (w *writer) all(ctx context.Context) error {
 		return err
 	}
 	for _, n := range w.p.special[1:] {
-		if err := ctx.Err(); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		if err := w.node(n); err != nil {
 			return fmt.Errorf("%q: %w", n.Path(), err)
 		}
 	}
 	for _, x := range w.p.xattrs {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := w.xattrs(x); err != nil {
 			return fmt.Errorf("%q: extended attributes: %w", x.node.Path(), err)
 		}
@@ -189,13 +191,15 @@ func (w *writer) spill(object uint64, data []byte) error {
 func (w *writer) inode(n *tree.Node) *inode {
 	in := &inode{
 		mode: n.Mode, uid: n.UID, gid: n.GID, time: w.p.time(n),
-		size: uint64(n.Size), links: uint64(n.Links), parent: rootObject,
+		links: uint64(n.Links), parent: rootObject,
 		xattrDir: w.p.xattrOf[n.ID], target: n.Target, aclObject: w.p.aclOf[n.ID],
 	}
 	if n.Parent() != nil {
 		in.parent = uint64(w.p.objects[n.Parent().ID])
 	}
 	switch n.Mode.Type() {
+	case tree.TypeFile:
+		in.size = uint64(n.Size)
 	case tree.TypeDir:
 		in.size = uint64(len(n.Entries())) + 2
 	case tree.TypeSymlink:
@@ -269,14 +273,7 @@ func (w *writer) xattrs(x xattrDir) error {
 	list := x.node.Attrs.Xattrs
 	names := make(zap.Entries, len(list))
 	for i, a := range list {
-		name := a.Name
-		if w.p.opts.XattrNames == XattrNamesIllumos {
-			name = strings.TrimPrefix(name, "user.")
-		}
-		if name == "" {
-			return fmt.Errorf("%q: no name is left without \"user.\"", a.Name)
-		}
-		names[i] = zap.Uint64(name, dirent(xattrFileMode, x.object+1+uint64(i)))
+		names[i] = zap.Uint64(w.p.xattrName(a.Name), dirent(xattrFileMode, x.object+1+uint64(i)))
 	}
 	dir := w.xattrInode(x.node, xattrDirMode)
 	dir.size, dir.links, dir.parent = uint64(len(list))+2, 2, uint64(w.p.objects[x.node.ID])

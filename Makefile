@@ -1,0 +1,52 @@
+# make          build the tool, and links under the names of its commands
+# make demo     make an image of a real tree and check it; needs Go, git and make alone
+# make test     install what the tests need (apt, as root) and run all of them
+# make bench    compare with tar, gzip, pigz, libdeflate and zfs-fuse (apt, as root)
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+COMMANDS := create-image
+TARGETS := illumos/amd64 linux/amd64 linux/arm64 darwin/arm64
+FUZZTIME ?= 60s
+
+export CGO_ENABLED := 0
+
+.PHONY: build demo test oracles bench lint fuzz cross clean
+
+build:
+	go build -trimpath -ldflags '$(LDFLAGS)' -o imagetools ./cmd/imagetools
+	@for c in $(COMMANDS); do ln -sf imagetools $$c; done
+
+demo: build
+	./doc/demo
+
+oracles:
+	./test/oracle/install
+	./test/oracle/prepare all
+	./test/imgmanifest/prepare
+	./test/conformance/debian-root
+
+test: oracles
+	./test/run
+
+bench: oracles
+	go run ./test/bench
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+	go mod tidy -diff
+
+fuzz:
+	./test/fuzz $(FUZZTIME)
+
+cross:
+	@for t in $(TARGETS); do \
+		echo "build $$t"; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -o /dev/null ./cmd/imagetools || exit 1; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} go vet ./cmd/... ./compress/... ./host/... ./image/... ./internal/... ./manifest/... ./tree/... ./zfs/... || exit 1; \
+	done
+
+clean:
+	rm -rf imagetools $(COMMANDS) build bench.json

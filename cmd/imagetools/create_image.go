@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"imagetools/compress"
+	"imagetools/image"
+	"imagetools/internal/cli"
+	"imagetools/manifest"
+	"imagetools/zfs/zpl"
+)
+
+type createImageOptions struct {
+	NameVersion, Source string
+
+	Output      string
+	Compression string
+	Force       bool
+	Quiet       bool
+	JSON        bool
+	ZPL         int
+	XattrNames  string
+
+	Manifest                                    string // path, or "-"
+	Type, OS, UUID, Owner, Creator, Description string
+	Homepage                                    string
+	Public                                      bool
+	MinPlatform                                 []string
+
+	source sourceOptions
+}
+
+func newCreateImageCommand(env *cli.Env) *cobra.Command {
+	var opts createImageOptions
+	cmd := &cobra.Command{
+		Use:   "create-image [flags] NAME-VERSION SOURCE",
+		Short: "Make an image and its manifest from a directory, a tar or a dataset",
+		Long: `Create-image writes NAME-VERSION.zfs.gz, a compressed ZFS send stream, and NAME-VERSION.json,
+its manifest, into the output folder. NAME is all before the last hyphen. No ZFS and no root
+are needed, and the same source gives the same bytes on any machine.
+
+SOURCE is one of
+  a directory, or a tar (plain, gzip, bzip2, xz or zstd; "-" is standard input): a root file
+    system, which lands under root/ as SmartOS expects it; with --as-dataset it is the whole
+    dataset
+  zones/NAME, or a name without a slash: a dataset in the store (--store), whole
+
+A METALOG (mtree) beside a directory, DIR.mtree, is taken for owners, modes and devices, which
+then win over the disk; what it does not name belongs to root. Without one, owners are those on
+disk, but if all files belong to one user other than root, they are given to root.
+
+If SOURCE_DATE_EPOCH is set, it is the time of the snapshot and of the manifest, and no file is
+later. Else the snapshot has the time of the newest file.
+
+On a terminal, what no flag, no -m and no built-in text gives is asked for. In the tree, POSIX
+ACLs and other extended attributes are kept under their Linux names.
+
+Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file is left.`,
+		Example: `  imagetools create-image web-1.0 ./rootfs --description 'Our web server'
+  imagetools create-image debian-12.1 rootfs.tar.xz --type lx-dataset -o images
+  mmdebstrap bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
+  imagetools create-image base-64-24.4.0 zones/base -m manifest.json`,
+		Args: exactArgs("NAME-VERSION", "SOURCE"),
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.NameVersion, opts.Source = args[0], args[1]
+			var public *bool
+			if c.Flags().Changed("public") {
+				public = &opts.Public
+			}
+			return runCreateImage(c.Context(), env, opts, public)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&opts.Output, "output", "o", "output", "folder for both files")
+	f.StringVarP(&opts.Compression, "compression", "c", "gzip", "gzip, none, xz or bzip2")
+	f.BoolVar(&opts.Force, "force", false, "replace files that exist")
+	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors, and ask nothing")
+	f.BoolVar(&opts.JSON, "json", false, "print what was made as JSON")
+	f.IntVar(&opts.ZPL, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24")
+	f.StringVar(&opts.XattrNames, "xattr-names", "linux", "linux keeps full names, illumos leaves out \"user.\"")
+
+	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
+	f.StringVar(&opts.Type, "type", "", "zone-dataset or lx-dataset (default zone-dataset)")
+	f.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
+	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
+	f.StringVar(&opts.Owner, "owner", "", "UUID of the owner (default all zeros: nobody)")
+	f.StringVar(&opts.Creator, "creator", "", "user name for tags.creator")
+	f.StringVar(&opts.Description, "description", "", "what the image is")
+	f.StringVar(&opts.Homepage, "homepage", "", "URL with more about it")
+	f.BoolVar(&opts.Public, "public", false, "let everybody have it (default for built-in names)")
+	f.StringArrayVar(&opts.MinPlatform, "min-platform", nil, "oldest platform, VERSION=STAMP such as 7.0=20141030T081701Z, or none; repeatable")
+	opts.source.addFlags(f)
+	return cmd
+}
+
+func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, public *bool) error {
+	imageOpts, err := opts.imageOptions(env, public)
+	if err != nil {
+		return err
+	}
+	progress := env.NewProgress(opts.Quiet)
+	defer progress.Finish()
+	if err := opts.complete(env, imageOpts); err != nil {
+		return err
+	}
+	src, err := openSource(ctx, env, opts.Source, opts.source)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if !opts.Quiet {
+		src.report(env)
+	}
+	imageOpts.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
+		progress.Update(map[zpl.Phase]string{zpl.Digesting: "reading", zpl.Writing: "writing"}[phase], done, total)
+	}
+	res, err := image.Create(ctx, src.Tree, *imageOpts)
+	progress.Finish()
+	if err != nil {
+		if errors.Is(err, image.ErrExists) {
+			err = cli.Hint(err, "--force replaces it, -o names another folder")
+		}
+		return err
+	}
+	return opts.printResult(env, res)
+}
+
+// imageOptions turns the flags into options, before anything is read.
+func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Options, error) {
+	name, version, err := manifest.SplitNameVersion(o.NameVersion)
+	if err != nil {
+		return nil, cli.Hint(&cli.UsageError{Err: err}, "the first argument is NAME-VERSION, such as web-1.0")
+	}
+	compression, err := compress.ParseFormat(o.Compression)
+	if err != nil {
+		return nil, &cli.UsageError{Err: err}
+	}
+	created, err := env.SourceDateEpoch()
+	if err != nil {
+		return nil, err
+	}
+	out := &image.Options{
+		Dir: o.Output, Force: o.Force, Compression: compression, Now: env.Now(),
+		FileSystem: zpl.Options{Version: o.ZPL, Created: created},
+		Manifest: manifest.Options{
+			Name: name, Version: version, UUID: o.UUID, Type: o.Type, OS: o.OS, Owner: o.Owner,
+			Creator: o.Creator, Description: o.Description, Homepage: o.Homepage, Public: public,
+		},
+	}
+	if o.ZPL != 4 && o.ZPL != 5 {
+		return nil, cli.Usagef("--zpl %d: it is 4 or 5", o.ZPL)
+	}
+	switch o.XattrNames {
+	case "linux":
+	case "illumos":
+		out.FileSystem.XattrNames = zpl.XattrNamesIllumos
+	default:
+		return nil, cli.Usagef("--xattr-names %q: it is linux or illumos", o.XattrNames)
+	}
+	if out.Manifest.MinPlatform, err = parseMinPlatform(o.MinPlatform); err != nil {
+		return nil, err
+	}
+	if o.UUID == "random" {
+		out.Manifest.UUID = uuid.NewString()
+		env.Warnf("with a random UUID, an image of the same contents made before or after has another UUID and the same snapshot guid, and ZFS looks for the origins of incremental streams by guid in the whole pool")
+	}
+	if err := o.readBase(env, out); err != nil {
+		return nil, err
+	}
+	switch t := manifest.New(out.Manifest).Type; t {
+	case manifest.TypeZone, manifest.TypeLX:
+	default:
+		return nil, cli.Usagef("type %q: a tree makes a %s or a %s", t, manifest.TypeZone, manifest.TypeLX)
+	}
+	return out, nil
+}
+
+func (o *createImageOptions) readBase(env *cli.Env, out *image.Options) error {
+	if o.Manifest == "" {
+		return nil
+	}
+	if o.Manifest == "-" && o.Source == "-" {
+		return cli.Usagef("the manifest and SOURCE cannot both be standard input")
+	}
+	text, err := readFileOrStdin(env, o.Manifest)
+	if err != nil {
+		return err
+	}
+	if out.Manifest.Base, err = manifest.ParsePartial(text); err != nil {
+		return fmt.Errorf("%s: %w", o.Manifest, err)
+	}
+	return nil
+}
+
+// parseMinPlatform reads VERSION=STAMP; "none" is an empty map.
+func parseMinPlatform(list []string) (map[string]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	out := map[string]string{}
+	for _, s := range list {
+		if s == "none" && len(list) == 1 {
+			continue
+		}
+		version, stamp, ok := strings.Cut(s, "=")
+		if !ok || version == "" {
+			return nil, cli.Usagef("--min-platform %q: VERSION=STAMP or none is needed", s)
+		}
+		out[version] = stamp
+	}
+	return out, nil
+}
+
+// complete asks for what is missing, on a terminal.
+func (o *createImageOptions) complete(env *cli.Env, out *image.Options) error {
+	m := &out.Manifest
+	have := manifest.New(*m)
+	stdinTaken := o.Manifest == "-" || o.Source == "-"
+	if !o.Quiet && !stdinTaken && cli.IsTerminal(env.Stdin) {
+		if err := askManifest(env, m, have); err != nil {
+			return err
+		}
+		have = manifest.New(*m)
+	}
+	if have.Description == "" {
+		env.Warnf("the image has no description; --description gives it one")
+	}
+	return nil
+}
+
+// createdImage is the answer of create-image --json. Fields are only ever added.
+type createdImage struct {
+	Image        string `json:"image"`
+	Manifest     string `json:"manifest"`
+	UUID         string `json:"uuid"`
+	DatasetGUID  string `json:"dataset_guid"`
+	Size         int64  `json:"size"`
+	SHA1         string `json:"sha1"`
+	SHA256       string `json:"sha256"`
+	Compression  string `json:"compression"`
+	StreamSize   int64  `json:"stream_size"`
+	InstallsWith string `json:"install"`
+}
+
+func (o *createImageOptions) printResult(env *cli.Env, res *image.Result) error {
+	install := fmt.Sprintf("imgadm install -m %s -f %s", shellQuote(res.ManifestPath), shellQuote(res.Image))
+	file := res.Manifest.Files[0]
+	if o.JSON {
+		enc := json.NewEncoder(env.Stdout)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(createdImage{
+			Image: res.Image, Manifest: res.ManifestPath, UUID: res.Manifest.UUID,
+			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
+			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
+		})
+	}
+	if o.Quiet {
+		return nil
+	}
+	_, err := fmt.Fprintf(env.Stdout, `image     %s (%s of a %s stream)
+manifest  %s
+uuid      %s
+sha1      %s
+sha256    %s
+
+Done.  Now run this to install the image:
+
+  %s
+`, res.Image, cli.Size(file.Size), cli.Size(res.StreamSize), res.ManifestPath, res.Manifest.UUID, file.SHA1, res.SHA256, install)
+	return err
+}
+
+// shellQuote writes a path as one can paste it.
+func shellQuote(s string) string {
+	if strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+-") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"imagetools/internal/cli"
+	"imagetools/manifest"
+)
+
+type lintOptions struct {
+	Manifest string // path, or "-"
+	For      string
+	JSON     bool
+}
+
+func newLintCommand(env *cli.Env) *cobra.Command {
+	var opts lintOptions
+	cmd := &cobra.Command{
+		Use:   "lint [--for imgadm|public|private|dc] MANIFEST|-",
+		Short: "Check an image manifest as imgadm and IMGAPI do",
+		Long: `Lint checks an image manifest by the rules of the program that will read it: imgadm, or an
+IMGAPI server in public, private or dc mode. All faults are listed at once.
+
+What is no fault but will cause trouble is printed as a warning and does not change the exit
+status. With --json the answer is an array of objects with field, code (MissingParameter or
+Invalid) and message, empty if the manifest is valid.
+
+Exit status: 0 valid, 1 invalid or unreadable, 2 usage.`,
+		Example: `  imagetools lint output/web-1.0.json
+  imagetools lint --for public --json - < output/web-1.0.json`,
+		Args: exactArgs("MANIFEST"),
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.Manifest = args[0]
+			return runLint(env, opts)
+		},
+	}
+	cmd.Flags().StringVar(&opts.For, "for", string(manifest.IMGADM), "the reader to judge for: imgadm, public, private or dc")
+	cmd.Flags().BoolVar(&opts.JSON, "json", false, "print the faults as a JSON array")
+	return cmd
+}
+
+func runLint(env *cli.Env, opts lintOptions) error {
+	reader := manifest.For(opts.For)
+	if !slices.Contains(manifest.Readers(), reader) {
+		return cli.Usagef("lint: --for %q: it is one of %v", opts.For, manifest.Readers())
+	}
+	text, err := readFileOrStdin(env, opts.Manifest)
+	if err != nil {
+		return err
+	}
+	doc, err := manifest.Decode(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", opts.Manifest, err)
+	}
+	faults, warnings, err := doc.Lint(reader)
+	if err != nil {
+		return fmt.Errorf("%s: %w", opts.Manifest, err)
+	}
+	for _, w := range warnings {
+		env.Warnf("%s: %v", opts.Manifest, w)
+	}
+	if err := printFaults(env, opts, doc, faults); err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return cli.ExitError(1)
+	}
+	return nil
+}
+
+func printFaults(env *cli.Env, opts lintOptions, doc *manifest.Document, faults []manifest.Fault) error {
+	if opts.JSON {
+		enc := json.NewEncoder(env.Stdout)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		if faults == nil {
+			faults = []manifest.Fault{}
+		}
+		return enc.Encode(faults)
+	}
+	var b strings.Builder
+	for _, f := range faults {
+		where := opts.Manifest
+		if line, column := doc.Position(f.Field); line > 0 {
+			where = fmt.Sprintf("%s:%d:%d", where, line, column)
+		}
+		fmt.Fprintf(&b, "%s: %s: %s (%s)\n", where, f.Field, f.Message, f.Code)
+	}
+	if len(faults) == 0 {
+		fmt.Fprintf(&b, "%s: valid for %s\n", opts.Manifest, opts.For)
+	}
+	_, err := io.WriteString(env.Stdout, b.String())
+	return err
+}
+
+// maxManifest bounds what is read of a manifest; IMGAPI takes no more than 100 KiB of tags.
+const maxManifest = 16 << 20
+
+// readFileOrStdin reads a small file, or standard input if path is "-".
+func readFileOrStdin(env *cli.Env, path string) ([]byte, error) {
+	r := env.Stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		r = f
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(data) > maxManifest {
+		return nil, fmt.Errorf("%s: over %s: no manifest", path, cli.Size(maxManifest))
+	}
+	return data, nil
+}

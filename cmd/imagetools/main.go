@@ -1,0 +1,79 @@
+// Imagetools makes, inspects and checks SmartOS images.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"imagetools/internal/cli"
+)
+
+func main() {
+	// The trees of large images are mostly live memory: let little garbage pile up on it.
+	debug.SetGCPercent(25)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, cli.NewEnv(), filepath.Base(os.Args[0]), os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+const name = "imagetools"
+
+// run is the program called as invoked: under the name of a command, it is that command.
+func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
+	root := newRootCommand(env)
+	if slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == invoked }) {
+		args = append([]string{invoked}, args...)
+	}
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
+		fmt.Fprintf(env.Stderr, "%s: interrupted; nothing was left behind\n", name)
+		return 130
+	}
+	return env.Report(name, err)
+}
+
+func newRootCommand(env *cli.Env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   name,
+		Short: "Make, inspect and check SmartOS images, on any machine",
+		Long: `Imagetools makes SmartOS images - a ZFS send stream and a manifest, installed with
+imgadm - on any machine, without ZFS, without a zone and without root.
+
+Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.SetIn(env.Stdin)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.Usagef("%s: %w", c.Name(), err) })
+	root.AddCommand(newCreateImageCommand(env), newLintCommand(env), newVersionCommand(env))
+	return root
+}
+
+// exactArgs is cobra.ExactArgs with names.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return cli.Usagef("%s: %s is missing", c.Name(), names[len(args)])
+		}
+		if len(args) > len(names) {
+			return cli.Usagef("%s: unexpected argument %q", c.Name(), args[len(names)])
+		}
+		return nil
+	}
+}

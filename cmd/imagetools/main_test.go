@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"imagetools/internal/cli"
+)
+
+func TestMain(m *testing.M) {
+	as := func(name string) func() {
+		return func() { os.Exit(run(context.Background(), cli.NewEnv(), name, os.Args[1:])) }
+	}
+	testscript.Main(m, map[string]func(){
+		"imagetools":   func() { main() },
+		"create-image": as("create-image"),
+	})
+}
+
+// TestScript runs the command line as users do; see testdata/script.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SOURCE_DATE_EPOCH", "")
+			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmp"))
+			return os.Mkdir(filepath.Join(env.WorkDir, "tmp"), 0o777)
+		},
+		Condition: func(cond string) (bool, error) {
+			return cond == "root" && os.Geteuid() == 0, nil
+		},
+	})
+}

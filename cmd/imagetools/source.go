@@ -1,0 +1,205 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"imagetools/compress"
+	"imagetools/host"
+	"imagetools/internal/cli"
+	"imagetools/tree"
+	"imagetools/tree/fromdir"
+	"imagetools/tree/fromtar"
+	"imagetools/tree/source"
+)
+
+// sourceOptions are the flags of commands that read a tree.
+type sourceOptions struct {
+	Store     string
+	AsDataset bool
+	Metalog   string
+	Owners    string
+	Exclude   []string
+	TmpDir    string
+}
+
+func (o *sourceOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.Store, "store", "", "folder that holds datasets (default $IMAGETOOLS_STORE, or "+host.DefaultStore+")")
+	f.BoolVar(&o.AsDataset, "as-dataset", false, "SOURCE is the whole dataset, not what lies under root/")
+	f.StringVar(&o.Metalog, "metalog", "", "mtree file with owners and modes, or none (default DIR.mtree if it exists)")
+	f.StringVar(&o.Owners, "owners", string(source.OwnersAuto), "whose the files are: disk, root, or auto (root where all are one user's)")
+	f.StringArrayVar(&o.Exclude, "exclude", nil, "leave out what matches the glob: a name at any depth, or with a slash a path, in which ** crosses folders; repeatable")
+	f.StringVar(&o.TmpDir, "tmpdir", "", "folder for the spool of a tar that is compressed or on a pipe (default $TMPDIR)")
+}
+
+// openedSource is a sealed tree and what was said of it.
+type openedSource struct {
+	Tree   *tree.Tree
+	what   string
+	rep    *source.Report
+	closer io.Closer
+}
+
+// Close releases what the contents of the tree are read from.
+func (s *openedSource) Close() error {
+	if s.closer == nil {
+		return nil
+	}
+	return s.closer.Close()
+}
+
+func (s *openedSource) report(env *cli.Env) {
+	c := s.rep.Counts
+	fmt.Fprintf(env.Stderr, "%s: %d names (%d files with %s)\n", s.what, c.Names(), c.Files, cli.Size(c.Bytes))
+	for _, n := range s.rep.Notes {
+		fmt.Fprintf(env.Stderr, "note: %s\n", n)
+	}
+	for _, w := range s.rep.Warnings {
+		env.Warnf("%v", w)
+	}
+	if s.rep.Spool > 0 {
+		fmt.Fprintf(env.Stderr, "note: unpacked into a temporary file of %s\n", cli.Size(s.rep.Spool))
+	}
+}
+
+// place is where a SOURCE argument leads.
+type place struct {
+	path    string // "-" for standard input
+	dataset *host.Dataset
+}
+
+// locate reads SOURCE as the design has it: a name without a slash, zones/NAME or a path into
+// the store is a dataset if there is one; anything else is a path.
+func locate(env *cli.Env, arg string, opts sourceOptions) (*place, error) {
+	if arg == "-" {
+		return &place{path: arg}, nil
+	}
+	store := host.Store{Dir: cmp.Or(opts.Store, env.Getenv("IMAGETOOLS_STORE"), host.DefaultStore)}
+	ds, err := store.LookupPath(arg)
+	named := !strings.Contains(arg, "/") || strings.HasPrefix(arg, host.Pool+"/")
+	if errors.Is(err, fs.ErrNotExist) && named {
+		ds, err = store.Lookup(arg)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	_, statErr := os.Stat(arg)
+	switch {
+	case ds == nil && statErr != nil:
+		err := fmt.Errorf("source %q: %w", arg, errors.Unwrap(statErr))
+		if named {
+			err = cli.Hint(err, fmt.Sprintf("there is no dataset %q in the store %q either; --store names another", arg, store.Dir))
+		}
+		return nil, err
+	case ds == nil:
+		return &place{path: arg}, nil
+	case statErr == nil && !samePath(arg, ds.Path):
+		return nil, cli.Hint(fmt.Errorf("source %q: it is the dataset %q and the path %q", arg, ds.Path, "./"+arg),
+			"name the path with ./ before it, or the dataset by its path")
+	}
+	return &place{path: ds.Path, dataset: ds}, nil
+}
+
+func samePath(a, b string) bool {
+	x, errA := os.Stat(a)
+	y, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(x, y)
+}
+
+// openSource reads the tree that SOURCE names, and seals it.
+func openSource(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (_ *openedSource, err error) {
+	owners, err := source.ParseOwners(opts.Owners)
+	if err != nil {
+		return nil, &cli.UsageError{Err: err}
+	}
+	at, err := locate(env, arg, opts)
+	if err != nil {
+		return nil, err
+	}
+	var s *openedSource
+	if info, err := os.Stat(at.path); at.path != "-" && err == nil && info.IsDir() {
+		s, err = openDir(ctx, at, owners, opts)
+		if err != nil {
+			return nil, err
+		}
+	} else if s, err = openTar(ctx, env, at.path, owners, opts); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if at.dataset == nil && !opts.AsDataset {
+		if s.Tree, err = s.Tree.Under("root"); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.Tree.Seal(); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.what, err)
+	}
+	return s, nil
+}
+
+func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOptions) (*openedSource, error) {
+	s := &openedSource{what: fmt.Sprintf("directory %q", at.path)}
+	metalog := opts.Metalog
+	if at.dataset != nil {
+		s.what = fmt.Sprintf("dataset %s (%q)", at.dataset.Name, at.path)
+		metalog = cmp.Or(metalog, at.dataset.Metalog)
+	} else if metalog == "" {
+		var err error
+		if metalog, err = host.Metalog(at.path); err != nil {
+			return nil, err
+		}
+	}
+	read := fromdir.Options{Owners: owners, Exclude: opts.Exclude}
+	if metalog != "" && metalog != "none" {
+		f, err := os.Open(metalog)
+		if err != nil {
+			return nil, fmt.Errorf("METALOG: %w", err)
+		}
+		defer f.Close()
+		read.Metalog, read.MetalogName = f, metalog
+	}
+	var err error
+	if s.Tree, s.rep, err = fromdir.Read(ctx, at.path, read); err != nil {
+		return nil, err
+	}
+	if read.Metalog != nil {
+		s.rep.Note("owners, modes and devices are from %q", filepath.Clean(metalog))
+	}
+	return s, nil
+}
+
+func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owners, opts sourceOptions) (*openedSource, error) {
+	read := fromtar.Options{Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, Decompress: decompress}
+	s := &openedSource{what: fmt.Sprintf("tar %q", path)}
+	var src *fromtar.Source
+	var err error
+	if path == "-" {
+		s.what = "tar from standard input"
+		src, err = fromtar.Read(ctx, env.Stdin, read)
+	} else {
+		src, err = fromtar.Open(ctx, path, read)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Tree, s.rep, s.closer = src.Tree, src.Report, src
+	return s, nil
+}
+
+func decompress(r io.Reader) (io.ReadCloser, bool, error) {
+	rc, format, err := compress.NewReader(r, compress.Options{})
+	return rc, format != compress.None, err
+}

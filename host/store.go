@@ -1,0 +1,85 @@
+// Package host is where datasets live. Today that is the directory store: a folder in which
+// each dataset is a folder, with an mtree METALOG beside it for what the file system of this
+// machine could not keep (owners, devices, set-id bits).
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Pool is the name of the pool that datasets are named in.
+const Pool = "zones"
+
+// DefaultStore is the directory store if nothing names another.
+const DefaultStore = "./" + Pool
+
+// Store is a directory store.
+type Store struct{ Dir string }
+
+// Dataset is a dataset in a store.
+type Dataset struct {
+	Name    string // with the pool: zones/NAME
+	Path    string // of its folder
+	Metalog string // of its METALOG; empty if it has none
+}
+
+// Lookup returns the dataset that name stands for: NAME or zones/NAME. A dataset that does
+// not exist gives fs.ErrNotExist.
+func (s Store) Lookup(name string) (*Dataset, error) {
+	short := strings.TrimPrefix(name, Pool+"/")
+	if short == "" || short == "." || short == ".." || strings.ContainsAny(short, "/\x00") {
+		return nil, fmt.Errorf("dataset %q: %w", name, fs.ErrNotExist)
+	}
+	path := filepath.Join(s.Dir, short)
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("dataset %q: %q is no folder: %w", name, path, fs.ErrNotExist)
+	}
+	d := &Dataset{Name: Pool + "/" + short, Path: path}
+	if d.Metalog, err = Metalog(path); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// LookupPath returns the dataset whose folder is at path, or fs.ErrNotExist if path is no
+// folder directly below the store.
+func (s Store) LookupPath(path string) (*Dataset, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	store, err := filepath.Abs(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if filepath.Dir(abs) != store {
+		return nil, fmt.Errorf("%q is not in the store %q: %w", path, s.Dir, fs.ErrNotExist)
+	}
+	return s.Lookup(filepath.Base(abs))
+}
+
+// Metalog returns the path of the METALOG beside a folder, DIR.mtree; empty if there is none.
+func Metalog(dir string) (string, error) {
+	abs, err := filepath.Abs(dir) // "." has no name to put anything behind
+	if err != nil {
+		return "", err
+	}
+	path := abs + ".mtree"
+	_, err = os.Stat(path)
+	switch {
+	case err == nil:
+		return path, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	}
+	return "", err
+}

@@ -1,0 +1,291 @@
+// Package image makes SmartOS images: the file with the compressed ZFS send stream and the
+// manifest that describes it.
+//
+//	res, err := image.Create(ctx, tree, image.Options{Dir: "output", Manifest: ...})
+//
+// Both files appear under their names complete and synced, or neither does.
+package image
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/renameio/v2"
+
+	"imagetools/compress"
+	"imagetools/manifest"
+	"imagetools/tree"
+	"imagetools/zfs/zpl"
+)
+
+// Options say what image to make of a tree.
+type Options struct {
+	// Dir is the folder for both files; it is made if it does not exist.
+	Dir string
+	// Force replaces files that exist.
+	Force       bool
+	Compression compress.Format
+	FileSystem  zpl.Options
+	// Manifest is what the manifest is made from. Name and Version must be given; File,
+	// SnapshotGUID and, if zero, PublishedAt are filled in: with FileSystem.Created, or Now.
+	Manifest manifest.Options
+	Now      time.Time
+}
+
+// Result is a finished image.
+type Result struct {
+	Image        string             // path of the image file
+	ManifestPath string             // path of the manifest
+	Manifest     *manifest.Manifest // as written
+	GUID         uint64             // of the snapshot
+	StreamSize   int64              // bytes of the uncompressed stream
+	SHA256       string             // of the image file, in hex
+}
+
+// ErrExists says that a file of the image is there already.
+var ErrExists = errors.New("exists already")
+
+// InvalidError is a manifest that imgadm would refuse.
+type InvalidError struct{ Faults []manifest.Fault }
+
+func (e *InvalidError) Error() string {
+	var b strings.Builder
+	b.WriteString("invalid manifest:")
+	for _, f := range e.Faults {
+		fmt.Fprintf(&b, "\n  %v", f)
+	}
+	return b.String()
+}
+
+// Create writes the image of a sealed tree. What can be refused is refused before contents
+// are read: files that exist ([ErrExists]), an invalid manifest ([*InvalidError]), a folder
+// that cannot be written.
+func Create(ctx context.Context, t *tree.Tree, opts Options) (_ *Result, err error) {
+	if opts.Manifest.PublishedAt.IsZero() {
+		opts.Manifest.PublishedAt = opts.Now
+		if opts.FileSystem.Created != nil {
+			opts.Manifest.PublishedAt = time.Unix(*opts.FileSystem.Created, 0)
+		}
+	}
+	provisional, err := checkManifest(opts)
+	if err != nil {
+		return nil, err
+	}
+	out, err := openOutput(opts, provisional)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, out.cleanup()) }()
+
+	plan, err := zpl.NewPlan(ctx, t, opts.FileSystem)
+	if err != nil {
+		return nil, err
+	}
+	streamSize, err := out.writeStream(ctx, plan, opts.Compression)
+	if err != nil {
+		return nil, err
+	}
+	opts.Manifest.SnapshotGUID = plan.GUID()
+	opts.Manifest.File = &manifest.File{
+		SHA1: hex.EncodeToString(out.sha1.Sum(nil)), Size: out.size, Compression: opts.Compression.String(),
+	}
+	m := manifest.New(opts.Manifest)
+	if err := out.writeManifest(m); err != nil {
+		return nil, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	if err := out.commit(); err != nil {
+		return nil, err
+	}
+	return &Result{
+		Image: out.imagePath, ManifestPath: out.manifestPath, Manifest: m, GUID: plan.GUID(),
+		StreamSize: streamSize, SHA256: hex.EncodeToString(out.sha256.Sum(nil)),
+	}, nil
+}
+
+// checkManifest judges the manifest as far as it is known before anything is read.
+func checkManifest(opts Options) (*manifest.Manifest, error) {
+	o := opts.Manifest
+	o.SnapshotGUID = 1
+	o.File = &manifest.File{SHA1: strings.Repeat("0", 2*sha1.Size), Size: 1, Compression: opts.Compression.String()}
+	m := manifest.New(o)
+	return m, judge(m)
+}
+
+func judge(m *manifest.Manifest) error {
+	faults, err := m.Validate(manifest.IMGADM)
+	if err != nil {
+		return err
+	}
+	if len(faults) > 0 {
+		return &InvalidError{faults}
+	}
+	return nil
+}
+
+// Suffix is the end of an image file's name: ".zfs", or ".zvol" for a volume, and that of
+// the compression.
+func Suffix(imageType string, c compress.Format) string {
+	if imageType == manifest.TypeZvol {
+		return ".zvol" + c.Extension()
+	}
+	return ".zfs" + c.Extension()
+}
+
+// output is the pair of files on their way.
+type output struct {
+	dir                     string
+	madeDir                 bool
+	imagePath, manifestPath string
+	image, manifest         *renameio.PendingFile
+	sha1, sha256            hash.Hash
+	size                    int64
+	committed               bool
+}
+
+func openOutput(opts Options, m *manifest.Manifest) (_ *output, err error) {
+	o := &output{dir: opts.Dir, sha1: sha1.New(), sha256: sha256.New()}
+	// The rules for names and versions let slashes through.
+	base := filepath.Join(opts.Dir, strings.ReplaceAll(m.Name+"-"+m.Version, "/", "_"))
+	o.imagePath = base + Suffix(m.Type, opts.Compression)
+	o.manifestPath = base + ".json"
+	if !opts.Force {
+		for _, path := range []string{o.imagePath, o.manifestPath} {
+			if _, err := os.Lstat(path); err == nil {
+				return nil, fmt.Errorf("%q: %w", path, ErrExists)
+			}
+		}
+	}
+	if _, err := os.Stat(opts.Dir); errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(opts.Dir, 0o777); err != nil {
+			return nil, fmt.Errorf("make the output folder: %w", err)
+		}
+		o.madeDir = true
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.cleanup())
+		}
+	}()
+	if o.image, err = pending(o.imagePath); err != nil {
+		return nil, err
+	}
+	o.manifest, err = pending(o.manifestPath)
+	return o, err
+}
+
+func pending(path string) (*renameio.PendingFile, error) {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o666))
+	if err != nil {
+		return nil, fmt.Errorf("create %q: %w", path, err)
+	}
+	return f, nil
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.image.Write(p)
+	o.sha1.Write(p[:n])
+	o.sha256.Write(p[:n])
+	o.size += int64(n)
+	if err != nil {
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return n, fmt.Errorf("write %q: %w", o.imagePath, err)
+	}
+	return n, nil
+}
+
+func (o *output) writeStream(ctx context.Context, plan *zpl.Plan, c compress.Format) (size int64, err error) {
+	cw, err := compress.NewWriter(o, c, compress.Options{})
+	if err != nil {
+		return 0, err
+	}
+	counter := &counter{w: cw}
+	if err := plan.Write(ctx, counter); err != nil {
+		cw.Close() // ends its workers; the first error is the one that tells
+		return 0, err
+	}
+	return counter.n, cw.Close()
+}
+
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func (o *output) writeManifest(m *manifest.Manifest) error {
+	if err := judge(m); err != nil {
+		return err
+	}
+	text, err := manifest.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if _, err := o.manifest.Write(text); err != nil {
+		return fmt.Errorf("write %q: %w", o.manifestPath, err)
+	}
+	return nil
+}
+
+// commit syncs both files and gives them their names.
+func (o *output) commit() error {
+	if err := o.manifest.Sync(); err != nil {
+		return fmt.Errorf("write %q: %w", o.manifestPath, err)
+	}
+	if err := o.image.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("write %q: %w", o.imagePath, err)
+	}
+	if err := o.manifest.CloseAtomicallyReplace(); err != nil {
+		return errors.Join(fmt.Errorf("write %q: %w", o.manifestPath, err), os.Remove(o.imagePath))
+	}
+	o.committed = true
+	return syncDir(o.dir)
+}
+
+// syncDir makes the names durable. Some file systems cannot; the files themselves are safe.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
+		return fmt.Errorf("sync %q: %w", dir, err)
+	}
+	return nil
+}
+
+// cleanup removes what has no final name.
+func (o *output) cleanup() error {
+	var errs []error
+	for _, f := range []*renameio.PendingFile{o.image, o.manifest} {
+		if f != nil {
+			errs = append(errs, f.Cleanup())
+		}
+	}
+	if o.madeDir && !o.committed {
+		errs = append(errs, os.Remove(o.dir))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,134 @@
+// Package cli is what every command works with: the streams of the process, its environment
+// and clock, hints beside errors, and progress on a terminal.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Env is the world as a command sees it. Standard output is for the answer, standard error
+// for everything else.
+type Env struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Now            func() time.Time
+}
+
+// NewEnv is the environment of this process.
+func NewEnv() *Env {
+	return &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now}
+}
+
+// IsTerminal tells whether a stream is a terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// SourceDateEpoch is $SOURCE_DATE_EPOCH in seconds since 1970, nil if it is not set.
+func (e *Env) SourceDateEpoch() (*int64, error) {
+	s := e.Getenv("SOURCE_DATE_EPOCH")
+	if s == "" {
+		return nil, nil
+	}
+	sec, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || sec < 0 || sec > 253402300799 { // the end of the year 9999
+		return nil, Hint(fmt.Errorf("SOURCE_DATE_EPOCH is %q", s), "set it to whole seconds since 1970, or unset it")
+	}
+	return &sec, nil
+}
+
+// Warnf prints a warning.
+func (e *Env) Warnf(format string, args ...any) {
+	fmt.Fprintf(e.Stderr, "warning: "+format+"\n", args...)
+}
+
+// UsageError is a mistake in the command line.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Usagef returns a UsageError.
+func Usagef(format string, args ...any) error { return &UsageError{fmt.Errorf(format, args...)} }
+
+// ExitError ends a command with a status of its own; it has been explained already.
+type ExitError int
+
+func (e ExitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+type hinted struct {
+	error
+	hint string
+}
+
+func (h *hinted) Unwrap() error { return h.error }
+func (h *hinted) Hint() string  { return h.hint }
+
+// Hint adds to err what the user can do about it.
+func Hint(err error, hint string) error { return &hinted{err, hint} }
+
+// Hints are the hints that err and all it wraps have.
+func Hints(err error) []string {
+	var out []string
+	var visit func(error)
+	visit = func(err error) {
+		if h, ok := err.(interface{ Hint() string }); ok {
+			out = append(out, h.Hint())
+		}
+		switch u := err.(type) {
+		case interface{ Unwrap() error }:
+			if inner := u.Unwrap(); inner != nil {
+				visit(inner)
+			}
+		case interface{ Unwrap() []error }:
+			for _, inner := range u.Unwrap() {
+				visit(inner)
+			}
+		}
+	}
+	if err != nil {
+		visit(err)
+	}
+	return out
+}
+
+// Report prints an error with its hints and returns the exit status: 1, or 2 for a mistake
+// in the command line.
+func (e *Env) Report(name string, err error) int {
+	if exit, ok := errors.AsType[ExitError](err); ok {
+		return int(exit)
+	}
+	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, strings.TrimSuffix(err.Error(), "\n"))
+	for _, h := range Hints(err) {
+		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, h)
+	}
+	if _, ok := errors.AsType[*UsageError](err); ok {
+		fmt.Fprintf(e.Stderr, "%s: hint: see '%s --help'\n", name, name)
+		return 2
+	}
+	return 1
+}
+
+// Size writes a number of bytes for people, in binary units.
+func Size(n int64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	v, i := float64(n), 0
+	for v >= 1024 && i < len(units)-1 {
+		v /= 1024
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[i])
+}
