@@ -1,0 +1,132 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// linear is the largest ratio of the times per unit of successive sizes that
+// still counts as linear growth.
+const linear = 1.25
+
+// kind is a tree that grows in steps.
+type kind struct {
+	name  string
+	unit  string // "file" or "GiB"
+	steps []step
+	// grow makes the tree that has the first `have` units one of `want` units.
+	grow func(ctx context.Context, dir string, have, want int64) error
+}
+
+type step struct {
+	label        string
+	units        int64
+	stream, gzip int // rounds
+}
+
+var kinds = []kind{
+	{
+		"small files", "file",
+		[]step{{"10⁴ files", 1e4, 5, 3}, {"10⁵ files", 1e5, 3, 1}, {"10⁶ files", 1e6, 1, 0}},
+		growFiles,
+	},
+	{
+		"sparse file", "GiB",
+		[]step{{"1 GiB", 1, 5, 0}, {"4 GiB", 4, 5, 0}, {"16 GiB", 16, 3, 0}},
+		func(ctx context.Context, dir string, have, want int64) error {
+			return growSparse(ctx, filepath.Join(dir, "sparse"), have<<30, want<<30)
+		},
+	},
+	{
+		"dense file", "GiB",
+		[]step{{"1 GiB", 1, 3, 1}, {"4 GiB", 4, 2, 0}, {"16 GiB", 16, 1, 0}},
+		func(ctx context.Context, dir string, have, want int64) error {
+			return growDense(ctx, filepath.Join(dir, "dense"), have<<30, want<<30)
+		},
+	},
+}
+
+// growth measures imagetools alone over sizes of trees, one kind after the other.
+func (b *bench) growth(ctx context.Context) error {
+	for _, k := range kinds {
+		if err := b.growKind(ctx, k); err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+	}
+	return nil
+}
+
+// figure is what one job took on one step.
+type figure struct {
+	step
+	*series
+}
+
+func (b *bench) growKind(ctx context.Context, k kind) (err error) {
+	dir := filepath.Join(b.work, "grown")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	var stream, gzip figure // of the step before
+	var took time.Duration  // by the step before
+	section := "growth, " + k.name
+	for _, st := range k.steps {
+		began := time.Now()
+		reason := ""
+		if stream.series != nil {
+			// Steps do fewer rounds as they grow, so this is on the safe side.
+			need := took * time.Duration(st.units/stream.units)
+			if left := time.Until(b.end); left < need {
+				reason = fmt.Sprintf("may take %v, and %v are left", need.Round(time.Second), max(0, left).Round(time.Second))
+			}
+		}
+		if reason == "" {
+			say("making %s: %s", k.name, st.label)
+			err := k.grow(ctx, dir, stream.units, st.units)
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			if err != nil {
+				reason = err.Error()
+			}
+		}
+		if reason != "" {
+			say("%s: %s: not run: %s", k.name, st.label, reason)
+			b.report.add(row{Section: section, Figure: st.label, NotRun: reason})
+			return nil
+		}
+		syscall.Sync() // else it is written while times are taken
+
+		input, err := measureTree(ctx, k.name+", "+st.label, dir)
+		if err != nil {
+			return err
+		}
+		b.report.Inputs = append(b.report.Inputs, input)
+		measured := pipeline{commands: [][]string{{b.self, "stream", dir}, {"cat"}}}
+		jobs := []job{{"imagetools stream | cat, " + input.Name, st.stream, measured.run}}
+		if st.gzip > 0 {
+			jobs = append(jobs, job{"imagetools create-image, " + input.Name, st.gzip, b.createImage(dir, "gzip")})
+		}
+		for i, s := range b.alternate(ctx, jobs...) {
+			what, before := "stream", &stream
+			if i == 1 {
+				what, before = "gzip image", &gzip
+			}
+			now := figure{st, s}
+			b.report.add(growthRow(section, st.label+", "+what, k.unit, now, *before))
+			b.report.add(memoryRow(section, st.label+", "+what+", peak memory", s, input.Entries))
+			*before = now
+		}
+		took = time.Since(began)
+	}
+	return nil
+}
