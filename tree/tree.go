@@ -2,7 +2,7 @@
 // written from: names, owners, modes, times, links, devices, extended attributes and ACLs,
 // with file contents left where they lie.
 //
-//	t, _, err := tree.FromDir("rootfs", tree.DirOptions{})
+//	t, _, err := fromdir.Read(ctx, "rootfs", fromdir.Options{})
 //	...
 //	err = t.Seal()          // sort, count links, check limits
 //	for path, n := range t.All() { ... }
@@ -448,6 +448,12 @@ func (s *sealer) check(n *Node, path string) {
 	}
 	if n.ModTime.Nsec > 999_999_999 {
 		s.fault(path, fmt.Errorf("modification time: %d nanoseconds", n.ModTime.Nsec))
+	}
+	if n.Mode&^(TypeMask|PermMask) != 0 {
+		s.fault(path, fmt.Errorf("mode %#o: unknown bits", uint32(n.Mode)))
+	}
+	if n.Size != 0 && n.Mode.Type() != TypeFile {
+		s.fault(path, fmt.Errorf("a %s with a size of %d bytes", n.Mode.TypeName(), n.Size))
 	}
 	switch n.Mode.Type() {
 	case TypeFile:

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestReport(t *testing.T) {
+	cause := errors.New("no space left on device")
+	for _, test := range []struct {
+		err  error
+		code int
+		want []string
+	}{
+		{fmt.Errorf("write: %w", cause), 1, []string{"tool: error: write: no space left on device\n"}},
+		{fmt.Errorf("a: %w", Hint(cause, "make room")), 1, []string{"tool: error: a: no space", "tool: hint: make room\n"}},
+		{errors.Join(Hint(cause, "one"), Hint(cause, "two")), 1, []string{"hint: one\n", "hint: two\n"}},
+		{Usagef("bad flag"), 2, []string{"error: bad flag\n", "hint: see 'tool --help'"}},
+		{fmt.Errorf("done: %w", ExitError(3)), 3, nil},
+	} {
+		var stderr bytes.Buffer
+		env := &Env{Stderr: &stderr}
+		if code := env.Report("tool", test.err); code != test.code {
+			t.Errorf("Report(%q) = %d, want %d", test.err, code, test.code)
+		}
+		for _, w := range test.want {
+			if !strings.Contains(stderr.String(), w) {
+				t.Errorf("Report(%q) printed %q, want %q in it", test.err, &stderr, w)
+			}
+		}
+		if test.want == nil && stderr.Len() > 0 {
+			t.Errorf("Report(%q) printed %q", test.err, &stderr)
+		}
+	}
+}
+
+func TestSourceDateEpoch(t *testing.T) {
+	for _, test := range []struct {
+		value string
+		want  int64
+		ok    bool
+	}{{"0", 0, true}, {"1577836800", 1577836800, true}, {"-1", 0, false}, {"tomorrow", 0, false}, {"253402300800", 0, false}} {
+		env := &Env{Getenv: func(string) string { return test.value }}
+		got, err := env.SourceDateEpoch()
+		if (err == nil) != test.ok || err == nil && *got != test.want {
+			t.Errorf("SOURCE_DATE_EPOCH=%q: %v, %v", test.value, got, err)
+		}
+	}
+	env := &Env{Getenv: func(string) string { return "" }}
+	if got, err := env.SourceDateEpoch(); got != nil || err != nil {
+		t.Errorf("without SOURCE_DATE_EPOCH: %v, %v", got, err)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1024: "1.0 KiB", 5 << 30: "5.0 GiB"} {
+		if got := Size(n); got != want {
+			t.Errorf("Size(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package fromtar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"imagetools/tree/source"
+)
+
+// archive is the file that members are read from: the archive itself or its unpacked copy.
+type archive struct {
+	file   *os.File
+	name   string // in messages
+	size   int64
+	mtime  time.Time
+	watch  bool   // others could change it
+	remove string // name to be removed on close; "" if it has none any more
+	closed atomic.Bool
+}
+
+// check reports whether the archive is still the one that was read.
+func (a *archive) check() error {
+	if !a.watch {
+		return nil
+	}
+	info, err := a.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != a.size || !info.ModTime().Equal(a.mtime) {
+		return a.changed()
+	}
+	return nil
+}
+
+func (a *archive) changed() error { return fmt.Errorf("%q: %w", a.name, source.ErrChanged) }
+
+// place puts the place of a member before an error.
+func (a *archive) place(member string, at int64, err error) error {
+	return fmt.Errorf("%q: member %q at byte %d: %w", a.name, member, at, err)
+}
+
+func (a *archive) close() error {
+	if a.closed.Swap(true) {
+		return nil
+	}
+	err := a.file.Close()
+	if a.remove != "" {
+		err = errors.Join(err, os.Remove(a.remove))
+	}
+	return err
+}
+
+// readAt fills p from the archive. A short read means that it was cut since.
+func (a *archive) readAt(p []byte, off int64) (int, error) {
+	n, err := a.file.ReadAt(p, off)
+	if n == len(p) {
+		return n, nil
+	}
+	if err == io.EOF {
+		return n, a.changed()
+	}
+	return n, err
+}
+
+// spool copies r into a temporary file that has no name.
+func spool(ctx context.Context, r io.Reader, opts Options) (_ *archive, err error) {
+	f, err := os.CreateTemp(opts.TmpDir, "imagetools-*.tar")
+	if err != nil {
+		return nil, fmt.Errorf("temporary copy of %q: %w", opts.Name, err)
+	}
+	a := &archive{file: f, name: opts.Name}
+	if os.Remove(f.Name()) != nil {
+		a.remove = f.Name()
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	buf := make([]byte, 256<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n, readErr := r.Read(buf)
+		if n > 0 {
+			if _, err := f.Write(buf[:n]); err != nil {
+				return nil, spoolError(f, opts.Name, a.size, err)
+			}
+			a.size += int64(n)
+		}
+		if readErr == io.EOF {
+			return a, nil
+		}
+		if readErr != nil {
+			return nil, fmt.Errorf("unpack %q: after %d bytes: %w", opts.Name, a.size, readErr)
+		}
+	}
+}
+
+func spoolError(f *os.File, name string, done int64, err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		err = pe.Err
+	}
+	err = fmt.Errorf("temporary copy of %q in %q: after %d bytes: %w", name, filepath.Dir(f.Name()), done, err)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
+		return source.WithHint(err, "the archive is unpacked once: choose a larger place with --tmpdir")
+	}
+	return err
+}
+
+// seekReader reads an archive from front to back with a small buffer, and skips what
+// archive/tar seeks over.
+type seekReader struct {
+	r     io.ReaderAt
+	size  int64
+	pos   int64
+	buf   [8 << 10]byte
+	start int64 // of buf[:n]
+	n     int
+}
+
+func (s *seekReader) Read(p []byte) (int, error) {
+	if s.pos >= s.size {
+		return 0, io.EOF
+	}
+	if s.pos < s.start || s.pos >= s.start+int64(s.n) {
+		want := min(int64(len(s.buf)), s.size-s.pos)
+		n, err := s.r.ReadAt(s.buf[:want], s.pos)
+		if n == 0 {
+			return 0, err
+		}
+		s.start, s.n = s.pos, n
+	}
+	n := copy(p, s.buf[s.pos-s.start:s.n])
+	s.pos += int64(n)
+	return n, nil
+}
+
+func (s *seekReader) Seek(off int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		off += s.pos
+	case io.SeekEnd:
+		off += s.size
+	}
+	if off < 0 || whence == io.SeekCurrent && off < s.pos {
+		return 0, errors.New("size out of range")
+	}
+	s.pos = off
+	return off, nil
+}

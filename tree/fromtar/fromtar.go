@@ -1,0 +1,644 @@
+// Package fromtar reads a tar archive into a tree. File contents stay in the archive, or in
+// an unpacked copy of it, and are read from there by offset.
+//
+//	src, err := fromtar.Open(ctx, "rootfs.tar.xz", fromtar.Options{Decompress: …})
+//	...
+//	defer src.Close()
+//	err = src.Tree.Seal()
+//
+// The tree comes back unsealed, so that the caller may still put it under another root
+// ([tree.Tree.Under]) before [tree.Tree.Seal].
+//
+// A plain archive in a regular file is used in place: it must not change until the source
+// is closed, and contents that are opened or closed after it did fail with
+// [source.ErrChanged]. What is compressed, or comes from a pipe, is unpacked once into a
+// temporary file, which has no name any more while it is used, so that nothing is left of
+// it however the program ends.
+//
+// # What is understood
+//
+// V7, ustar, PAX and GNU headers; sparse files in all four formats of GNU tar; extended
+// attributes in SCHILY.xattr and LIBARCHIVE.xattr records (security.selinux is left out);
+// POSIX ACLs in SCHILY.acl.access and SCHILY.acl.default, which become the attributes they
+// are on Linux; NFSv4 ACLs in SCHILY.acl.ace. Owners are the numbers in the archive, names
+// matter only in ACLs, where they are looked up in the archive's own etc/passwd.
+//
+// Names may begin with "./". Absolute names, "..", a name that comes twice, an entry below
+// a file or a link, a hard link to what has not come yet, member types that no tree can
+// hold (multi-volume parts, Solaris attribute headers) are errors, up to 20 of them
+// reported together with member and byte offset; a damaged archive ends the reading.
+// Directories that only occur in longer names get mode 0755, owner 0:0 and the time of the
+// newest member.
+package fromtar
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"imagetools/tree"
+	"imagetools/tree/posixacl"
+	"imagetools/tree/source"
+)
+
+// Options say how an archive is read. The zero value reads all of it, with the owners in
+// it, and understands no compression.
+type Options struct {
+	// Name stands for the archive in messages; [Open] uses its argument if it is empty.
+	Name string
+
+	// Decompress returns a reader of what r holds, unpacked if it recognises r as
+	// compressed, which the second result tells; if it does not, the reader gives what r
+	// gave. It may be nil.
+	Decompress func(r io.Reader) (io.ReadCloser, bool, error)
+
+	TmpDir   string        // for the unpacked copy; "" is os.TempDir
+	Owners   source.Owners // auto and disk keep the numbers in the archive
+	Exclude  []string      // globs, see [source.Excludes]
+	NoXattrs bool          // also leaves out ACLs
+}
+
+// Source is an open archive with its tree. The contents in the tree can be read until it
+// is closed.
+type Source struct {
+	Tree   *tree.Tree
+	Report *source.Report
+
+	archive *archive
+}
+
+// Close closes the archive or removes its unpacked copy. A second Close is harmless.
+func (s *Source) Close() error { return s.archive.close() }
+
+// Open reads the archive in the file name.
+func Open(ctx context.Context, name string, opts Options) (*Source, error) {
+	opts.Name = cmp.Or(opts.Name, name)
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%q: a directory, not an archive", name)
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		defer file.Close()
+		return Read(ctx, file, opts)
+	}
+	if opts.Decompress != nil {
+		r, compressed, err := opts.Decompress(io.NewSectionReader(file, 0, info.Size()))
+		if err != nil {
+			file.Close()
+			return nil, fmt.Errorf("%q: %w", opts.Name, err)
+		}
+		if compressed {
+			defer file.Close()
+			return readSpooled(ctx, r, opts)
+		}
+		if err := r.Close(); err != nil {
+			file.Close()
+			return nil, err
+		}
+	}
+	return readArchive(ctx, &archive{file: file, name: opts.Name, size: info.Size(), mtime: info.ModTime(), watch: true}, opts, 0)
+}
+
+// Read reads the archive in r, through a temporary copy.
+func Read(ctx context.Context, r io.Reader, opts Options) (*Source, error) {
+	opts.Name = cmp.Or(opts.Name, "standard input")
+	rc := io.NopCloser(r)
+	if opts.Decompress != nil {
+		var err error
+		if rc, _, err = opts.Decompress(r); err != nil {
+			return nil, fmt.Errorf("%q: %w", opts.Name, err)
+		}
+	}
+	return readSpooled(ctx, rc, opts)
+}
+
+func readSpooled(ctx context.Context, r io.ReadCloser, opts Options) (*Source, error) {
+	a, err := spool(ctx, r, opts)
+	if e := r.Close(); err == nil && e != nil {
+		a.close()
+		err = fmt.Errorf("unpack %q: %w", opts.Name, e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return readArchive(ctx, a, opts, a.size)
+}
+
+func readArchive(ctx context.Context, a *archive, opts Options, spooled int64) (*Source, error) {
+	b, err := newBuilder(a, opts)
+	if err == nil {
+		b.report.Spool = spooled
+		err = b.read(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	return &Source{Tree: b.tree, Report: b.report, archive: a}, nil
+}
+
+// builder makes the tree while members come in.
+type builder struct {
+	archive  *archive
+	excludes *source.Excludes
+	owners   source.Owners
+	xattrs   bool
+	tree     *tree.Tree
+	report   *source.Report
+	faults   source.Faults
+
+	member  string // name of the current member, as in the archive
+	at      int64  // where its headers begin
+	newest  tree.Time
+	dirPath string // the directory of the member before, since the next one is likely there
+	dir     *tree.Node
+	implied map[*tree.Node]bool   // directories without an entry so far
+	skipped map[string]*tree.Node // excluded non-directories, for hard links to them
+	linked  map[*tree.Node]bool   // nodes with several names
+	links   []danglingLink        // hard links to what had not come
+	acls    []namedACL            // ACLs with names, for which etc/passwd is needed
+	globals map[string]bool       // keys of global PAX records
+}
+
+type danglingLink struct {
+	member, target, path string
+	at                   int64
+}
+
+func newBuilder(a *archive, opts Options) (*builder, error) {
+	owners, err := source.ParseOwners(string(opts.Owners))
+	if err != nil {
+		return nil, err
+	}
+	excludes, err := source.NewExcludes(opts.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	t := tree.New()
+	return &builder{
+		archive: a, excludes: excludes, owners: owners, xattrs: !opts.NoXattrs,
+		tree: t, report: &source.Report{}, dir: t.Root,
+		implied: map[*tree.Node]bool{t.Root: true},
+		skipped: make(map[string]*tree.Node),
+		linked:  make(map[*tree.Node]bool),
+		globals: make(map[string]bool),
+	}, nil
+}
+
+// place puts the place of the current member before an error.
+func (b *builder) place(err error) error { return b.archive.place(b.member, b.at, err) }
+
+func (b *builder) fault(err error) {
+	b.faults.Add(fmt.Sprintf("%020d", b.at), b.place(err))
+}
+
+// read goes through the archive.
+func (b *builder) read(ctx context.Context) error {
+	if b.archive.size == 0 {
+		return fmt.Errorf("%q: empty, not a tar archive", b.archive.name)
+	}
+	in := &seekReader{r: b.archive.file, size: b.archive.size}
+	tr := tar.NewReader(in)
+	for count := 0; ; count++ {
+		if err := ctx.Err(); err != nil && count%64 == 0 {
+			return err
+		}
+		hdr, err := tr.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return errors.Join(b.faults.Err(), b.damage(in, count, err))
+		}
+		b.member = hdr.Name
+		m, err := locate(b.archive, hdr, b.at, in.pos)
+		if err != nil {
+			return errors.Join(b.faults.Err(), b.place(err))
+		}
+		if err := b.add(hdr, m); err != nil {
+			b.fault(err)
+		}
+		b.at = m.next
+	}
+	if err := b.finish(); err != nil {
+		return err
+	}
+	return b.archive.check()
+}
+
+// damage words an error of archive/tar about the headers at b.at.
+func (b *builder) damage(in *seekReader, count int, err error) error {
+	switch {
+	case count == 0 && (errors.Is(err, tar.ErrHeader) || b.archive.size < blockSize):
+		return source.WithHint(fmt.Errorf("%q: not a tar archive", b.archive.name),
+			"tar, and tar compressed by gzip, bzip2, xz or zstd are understood")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = fmt.Errorf("cut at byte %d: %w", b.archive.size, err)
+	case errors.Is(err, tar.ErrHeader):
+		err = errors.New("damaged header (checksum or field)")
+	case errors.Is(err, tar.ErrFieldTooLong):
+		err = errors.New("extended header or sparse map longer than 1 MiB")
+	}
+	if count == 0 {
+		return fmt.Errorf("%q: at byte %d: %w", b.archive.name, b.at, err)
+	}
+	return fmt.Errorf("%q: at byte %d, after member %q: %w", b.archive.name, b.at, b.member, err)
+}
+
+// finish does what has to wait for the last member.
+func (b *builder) finish() error {
+	b.checkEnd()
+	for _, l := range b.links {
+		err := fmt.Errorf("hard link to %q, which is not in the archive", l.target)
+		if b.tree.Lookup(l.path) != nil {
+			err = source.WithHint(fmt.Errorf("hard link to %q, which comes later in the archive", l.target),
+				"re-create the archive with the file before the links to it")
+		}
+		b.member, b.at = l.member, l.at
+		b.fault(err)
+	}
+	b.resolveACLs()
+	if err := b.faults.Err(); err != nil {
+		return err
+	}
+	for n := range b.implied {
+		n.ModTime = b.newest
+	}
+	delete(b.implied, b.tree.Root)
+	if n := len(b.implied); n > 0 {
+		b.report.Note("%d directories have no entry of their own in the archive: mode 0755, owner 0:0", n)
+	}
+	if len(b.globals) > 0 {
+		keys := make([]string, 0, len(b.globals))
+		for k := range b.globals {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		b.report.Note("global PAX records are not used: %s", strings.Join(keys, ", "))
+	}
+	b.excludes.NoteUnused(b.report)
+	b.report.Survey(b.tree, b.linked)
+	return nil
+}
+
+// checkEnd warns if the mark at the end, two blocks of zeros, is missing, or if something
+// follows it.
+func (b *builder) checkEnd() {
+	const look = 1 << 20 // how far beyond; programs pad to 10 KiB, tapes to more
+	rest := make([]byte, min(look, max(0, b.archive.size-b.at)))
+	n, _ := b.archive.file.ReadAt(rest, b.at)
+	rest = rest[:n]
+	zero := len(rest) - len(bytes.TrimLeft(rest, "\x00"))
+	switch {
+	case zero < 2*blockSize:
+		b.report.Warn(".", fmt.Sprintf("the archive ends at byte %d without the usual mark: it may have been cut", b.archive.size))
+	case zero < len(rest):
+		b.report.Warn(".", fmt.Sprintf("what follows the end of the archive at byte %d is not read", b.at))
+	}
+}
+
+// add brings a member into the tree.
+func (b *builder) add(hdr *tar.Header, m member) error {
+	switch hdr.Typeflag {
+	case tar.TypeXGlobalHeader:
+		for k := range hdr.PAXRecords {
+			if k != "comment" && len(b.globals) < 64 {
+				b.globals[k] = true
+			}
+		}
+		return nil
+	case 'V': // GNU volume label
+		b.report.Note("volume label %q", hdr.Name)
+		return nil
+	}
+	path, err := clean(hdr.Name)
+	if err != nil {
+		return err
+	}
+	typ, err := memberType(hdr)
+	if err != nil {
+		return err
+	}
+	excluded := path != "." && b.excludes.Covers(path, typ == tree.TypeDir)
+	if hdr.Typeflag == tar.TypeLink {
+		if excluded {
+			return nil
+		}
+		return b.addLink(path, hdr)
+	}
+	n, err := b.node(path, typ, excluded)
+	if err != nil {
+		return err
+	}
+	if err := b.fill(n, typ, hdr, m); err != nil {
+		return err
+	}
+	if excluded {
+		return nil
+	}
+	if b.xattrs {
+		if err := b.attrs(n, path, hdr); err != nil {
+			return err
+		}
+	}
+	if b.newest.Before(n.ModTime) {
+		b.newest = n.ModTime
+	}
+	return nil
+}
+
+// memberType is the type a member has in the tree. A hard link counts as a file.
+func memberType(hdr *tar.Header) (tree.Mode, error) {
+	switch hdr.Typeflag {
+	case tar.TypeReg, tar.TypeRegA:
+		if strings.HasSuffix(hdr.Name, "/") && hdr.Size == 0 {
+			return tree.TypeDir, nil // as GNU tar takes it
+		}
+		return tree.TypeFile, nil
+	case tar.TypeCont, tar.TypeGNUSparse, tar.TypeLink:
+		return tree.TypeFile, nil
+	case tar.TypeDir, 'D': // GNU: a directory with the names in it
+		return tree.TypeDir, nil
+	case tar.TypeSymlink:
+		return tree.TypeSymlink, nil
+	case tar.TypeChar:
+		return tree.TypeChar, nil
+	case tar.TypeBlock:
+		return tree.TypeBlock, nil
+	case tar.TypeFifo:
+		return tree.TypeFIFO, nil
+	case 'M':
+		return 0, source.WithHint(errors.New("continues a file of another volume"), "join the volumes into one archive")
+	case 'A', 'E', 'X':
+		return 0, source.WithHint(fmt.Errorf("Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @, p and E")
+	}
+	return 0, fmt.Errorf("unknown member type %q", hdr.Typeflag)
+}
+
+// maxDepth bounds the directories in one name, as tree.Seal does.
+const maxDepth = 4096
+
+// clean makes the name of a member a path below the root.
+func clean(name string) (string, error) {
+	if strings.HasPrefix(name, "/") {
+		return "", source.WithHint(errors.New("absolute name"), "re-create the archive without tar's option -P, from within its root (tar -C ROOT -c .)")
+	}
+	if name == "" {
+		return "", errors.New("empty name")
+	}
+	parts := make([]string, 0, 16)
+	for part := range strings.SplitSeq(name, "/") {
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			return "", source.WithHint(errors.New(`".." in a name leads out of the root`), "re-create the archive from within its root (tar -C ROOT -c .)")
+		}
+		if err := tree.CheckName(part); err != nil {
+			return "", err
+		}
+		parts = append(parts, part)
+	}
+	switch {
+	case len(parts) == 0:
+		return ".", nil
+	case len(parts) > maxDepth:
+		return "", fmt.Errorf("directories nested deeper than %d", maxDepth)
+	}
+	return strings.Join(parts, "/"), nil
+}
+
+// node returns the node for a member: a new one at path, or a directory that was implied
+// before. An excluded one is not put into the tree.
+func (b *builder) node(path string, typ tree.Mode, excluded bool) (*tree.Node, error) {
+	if path == "." {
+		if typ != tree.TypeDir {
+			return nil, fmt.Errorf("the root must be a directory, not a %s", typ.TypeName())
+		}
+		if !b.implied[b.tree.Root] {
+			return nil, errTwice
+		}
+		delete(b.implied, b.tree.Root)
+		return b.tree.Root, nil
+	}
+	if excluded {
+		n := &tree.Node{Mode: typ}
+		if typ != tree.TypeDir {
+			b.skipped[path] = n
+		}
+		return n, nil
+	}
+	dir, name, err := b.parent(path)
+	if err != nil {
+		return nil, err
+	}
+	if old := dir.Lookup(name); old != nil {
+		if typ == tree.TypeDir && b.implied[old] {
+			delete(b.implied, old)
+			return old, nil
+		}
+		if b.implied[old] {
+			return nil, fmt.Errorf("a %s, but members before it lie below it", typ.TypeName())
+		}
+		return nil, errTwice
+	}
+	n := &tree.Node{Mode: typ}
+	return n, dir.Add(name, n)
+}
+
+var errTwice = source.WithHint(errors.New("the name comes twice in the archive"),
+	"archives that were appended to hold old versions too: unpack and pack it again")
+
+// parent returns the directory of path and its last element, with directories made where
+// the archive has not named them yet.
+func (b *builder) parent(path string) (*tree.Node, string, error) {
+	i := strings.LastIndexByte(path, '/')
+	dirPath, name := path[:max(i, 0)], path[i+1:]
+	if dirPath == b.dirPath {
+		return b.dir, name, nil
+	}
+	n := b.tree.Root
+	rest := dirPath
+	for rest != "" {
+		var part string
+		part, rest, _ = strings.Cut(rest, "/")
+		child := n.Lookup(part)
+		switch {
+		case child == nil:
+			child = tree.NewDir(0o755)
+			if err := n.Add(part, child); err != nil {
+				return nil, "", err
+			}
+			b.implied[child] = true
+		case !child.IsDir():
+			above := strings.TrimSuffix(strings.TrimSuffix(dirPath, rest), "/")
+			return nil, "", fmt.Errorf("lies below %q, which is a %s", above, child.Mode.TypeName())
+		}
+		n = child
+	}
+	b.dirPath, b.dir = dirPath, n
+	return n, name, nil
+}
+
+// addLink gives an earlier member a further name. If that member was excluded, the link
+// becomes the file, as it would be in a directory.
+func (b *builder) addLink(path string, hdr *tar.Header) error {
+	target, err := clean(hdr.Linkname)
+	if err != nil {
+		return fmt.Errorf("hard link to %q: %w", hdr.Linkname, err)
+	}
+	n := b.tree.Lookup(target)
+	if n == nil {
+		n = b.skipped[target]
+	}
+	if n == nil {
+		b.links = append(b.links, danglingLink{hdr.Name, hdr.Linkname, target, b.at})
+		return nil
+	}
+	if n.IsDir() {
+		return fmt.Errorf("hard link to %q, which is a directory", hdr.Linkname)
+	}
+	if path == "." {
+		return errors.New("the root must be a directory, not a hard link")
+	}
+	dir, name, err := b.parent(path)
+	if err != nil {
+		return err
+	}
+	if n.Parent() != nil {
+		b.linked[n] = false
+	}
+	if err := dir.Add(name, n); errors.Is(err, tree.ErrExists) {
+		return errTwice
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// fill copies the metadata of a member.
+func (b *builder) fill(n *tree.Node, typ tree.Mode, hdr *tar.Header, m member) error {
+	n.Mode = typ | tree.Mode(hdr.Mode)&tree.PermMask
+	const maxID = 1<<32 - 1
+	if hdr.Uid < 0 || hdr.Gid < 0 || hdr.Uid > maxID || hdr.Gid > maxID {
+		return fmt.Errorf("owner %d:%d: the largest id is %d", hdr.Uid, hdr.Gid, tree.MaxOwner)
+	}
+	n.UID, n.GID = uint32(hdr.Uid), uint32(hdr.Gid)
+	if b.owners == source.OwnersRoot {
+		if source.SetIDChange(n.Mode, n.UID, n.GID, 0, 0) {
+			return source.SetIDError(hdr.Name, n.Mode, n.UID, n.GID)
+		}
+		n.UID, n.GID = 0, 0
+	}
+	n.ModTime = tree.Time{Sec: hdr.ModTime.Unix(), Nsec: uint32(hdr.ModTime.Nanosecond())}
+	switch typ {
+	case tree.TypeFile:
+		n.Size = hdr.Size
+		n.Content = m.content
+	case tree.TypeSymlink:
+		n.Target = hdr.Linkname
+	case tree.TypeChar, tree.TypeBlock:
+		major, err := deviceNumber(hdr, "devmajor", hdr.Devmajor)
+		if err != nil {
+			return err
+		}
+		minor, err := deviceNumber(hdr, "devminor", hdr.Devminor)
+		if err != nil {
+			return err
+		}
+		n.Device = &tree.Device{Major: major, Minor: minor}
+	}
+	return nil
+}
+
+// deviceNumber prefers the PAX records that star and Solaris write for large numbers.
+func deviceNumber(hdr *tar.Header, key string, n int64) (uint32, error) {
+	for _, prefix := range []string{"SCHILY.", "SUN."} {
+		if s, ok := hdr.PAXRecords[prefix+key]; ok {
+			v, err := strconv.ParseInt(s, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("record %s%s=%q: not a number", prefix, key, s)
+			}
+			n = v
+		}
+	}
+	if n < 0 || n > 1<<32-1 {
+		return 0, fmt.Errorf("%s %d: out of range", key, n)
+	}
+	return uint32(n), nil
+}
+
+// namedACL is an ACL in text with names in it.
+type namedACL struct {
+	node   *tree.Node
+	key    string
+	text   string
+	member string
+	at     int64
+}
+
+// attrs reads extended attributes and ACLs from PAX records.
+func (b *builder) attrs(n *tree.Node, path string, hdr *tar.Header) error {
+	var attrs tree.Attrs
+	for key, value := range hdr.PAXRecords {
+		if name, ok := strings.CutPrefix(key, schilyXattr); ok {
+			attrs.Xattrs = append(attrs.Xattrs, tree.Xattr{Name: unescapeKey(name), Value: []byte(value)})
+		}
+	}
+	for key, value := range hdr.PAXRecords {
+		name, ok := strings.CutPrefix(key, libarchiveXattr)
+		if !ok {
+			continue
+		}
+		x, err := libarchiveAttr(name, value)
+		if err != nil {
+			return err
+		}
+		if !hasXattr(&attrs, x.Name) {
+			attrs.Xattrs = append(attrs.Xattrs, x)
+		}
+	}
+	attrs.Xattrs = slices.DeleteFunc(attrs.Xattrs, func(x tree.Xattr) bool { return x.Name == "security.selinux" })
+	if len(attrs.Xattrs) > 0 {
+		n.Attrs = &attrs
+	}
+	for _, key := range []string{aclAccess, aclDefault, aclACE} {
+		text := hdr.PAXRecords[key]
+		if text == "" {
+			continue
+		}
+		err := setACL(n, key, text, nil)
+		switch {
+		case errors.Is(err, posixacl.ErrFormat):
+			return err
+		case err != nil: // names: wait for etc/passwd
+			b.acls = append(b.acls, namedACL{n, key, text, hdr.Name, b.at})
+		}
+	}
+	return nil
+}
+
+func (b *builder) resolveACLs() {
+	names := source.NewNames(b.tree)
+	for _, a := range b.acls {
+		if err := setACL(a.node, a.key, a.text, names); err != nil {
+			b.member, b.at = a.member, a.at
+			b.fault(err)
+		}
+	}
+}

@@ -1,0 +1,180 @@
+// Package source holds what every source of a tree shares: what is left out, who owns the
+// files, how names of users become numbers, and the report about what was read.
+package source
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"imagetools/tree"
+	"imagetools/tree/posixacl"
+)
+
+// ErrChanged says that a file, a directory or an archive is not what it was when its
+// metadata was read. It comes wrapped with the path.
+var ErrChanged = tree.ErrChanged
+
+// Warning is a fact about one path that the user should know, though the image is right.
+type Warning struct {
+	Path string // below the root of the source; "." is the root
+	Text string
+}
+
+func (w Warning) String() string { return fmt.Sprintf("%q: %s", w.Path, w.Text) }
+
+// Report is what a source has to say beside the tree.
+type Report struct {
+	Warnings []Warning // sorted by path
+	Notes    []string  // about the source as a whole
+	Counts   Counts
+	Spool    int64 // bytes of the temporary file the source was unpacked into; 0 if none
+}
+
+// Counts are the names in the tree, by what they stand for. Bytes is the size of all
+// regular files, each counted once.
+type Counts struct {
+	Dirs, Files, HardLinks, Symlinks, Devices, FIFOs, Sockets int
+	Bytes                                                     int64
+}
+
+// Names is the number of all names, the root included.
+func (c Counts) Names() int {
+	return c.Dirs + c.Files + c.HardLinks + c.Symlinks + c.Devices + c.FIFOs + c.Sockets
+}
+
+func (c *Counts) add(n *tree.Node) {
+	switch n.Mode.Type() {
+	case tree.TypeDir:
+		c.Dirs++
+	case tree.TypeFile:
+		c.Files++
+		c.Bytes += n.Size
+	case tree.TypeSymlink:
+		c.Symlinks++
+	case tree.TypeChar, tree.TypeBlock:
+		c.Devices++
+	case tree.TypeFIFO:
+		c.FIFOs++
+	case tree.TypeSocket:
+		c.Sockets++
+	}
+}
+
+// Survey counts the names of t, which need not be sealed, and warns of POSIX ACLs that a
+// system which does not read them would widen (see [posixacl.Warning]). linked has a key
+// for each node with several names; its values are Survey's own.
+func (r *Report) Survey(t *tree.Tree, linked map[*tree.Node]bool) {
+	var above []string
+	var visit func(name string, n *tree.Node)
+	visit = func(name string, n *tree.Node) {
+		if met, ok := linked[n]; ok && met {
+			r.Counts.HardLinks++
+		} else {
+			r.Counts.add(n)
+			if ok {
+				linked[n] = true
+			}
+		}
+		if n.Attrs != nil {
+			if text := posixacl.Warning(n); text != "" {
+				r.Warn(path.Join(append(above, name)...), text)
+			}
+		}
+		if n.IsDir() {
+			above = append(above, name)
+			for _, e := range n.Entries() {
+				visit(e.Name, e.Node)
+			}
+			above = above[:len(above)-1]
+		}
+	}
+	visit(".", t.Root)
+	r.Sort()
+}
+
+// Warn adds a warning. Call [Report.Sort] when the last one is in.
+func (r *Report) Warn(path, text string) {
+	r.Warnings = append(r.Warnings, Warning{path, text})
+}
+
+// Note adds a note.
+func (r *Report) Note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// Sort brings the warnings into the order of their paths.
+func (r *Report) Sort() {
+	slices.SortStableFunc(r.Warnings, func(a, b Warning) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Text, b.Text))
+	})
+}
+
+// HintError is an error with a way out of it. The hint is not part of its text.
+type HintError struct {
+	Err  error
+	hint string
+}
+
+// WithHint returns err with a hint: what to try, in the imperative, without a full stop.
+func WithHint(err error, hint string) error { return &HintError{err, hint} }
+
+func (e *HintError) Error() string { return e.Err.Error() }
+func (e *HintError) Unwrap() error { return e.Err }
+
+// Hint is what to try.
+func (e *HintError) Hint() string { return e.hint }
+
+// maxFaults is how many faults are told one by one unless [Faults.Limit] says otherwise.
+const maxFaults = 20
+
+// Faults collects faults by path (or line) and keeps the first Limit in that order, however
+// they come in. The zero value is ready. It is not safe for concurrent use.
+type Faults struct {
+	Limit int // 0: 20
+	list  []fault
+	count int
+}
+
+type fault struct {
+	key string
+	seq int
+	err error
+}
+
+// Add takes a fault. key orders it; the text of err must name the place by itself.
+func (f *Faults) Add(key string, err error) {
+	f.list = append(f.list, fault{key, f.count, err})
+	f.count++
+	if len(f.list) >= 4*f.limit() {
+		f.cut()
+	}
+}
+
+func (f *Faults) limit() int { return cmp.Or(f.Limit, maxFaults) }
+
+func (f *Faults) cut() {
+	slices.SortFunc(f.list, func(a, b fault) int {
+		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq))
+	})
+	f.list = f.list[:min(len(f.list), f.limit())]
+}
+
+// Len is the number of faults so far.
+func (f *Faults) Len() int { return f.count }
+
+// Err joins the faults; nil if there are none.
+func (f *Faults) Err() error {
+	f.cut()
+	var errs []error
+	for _, x := range f.list {
+		errs = append(errs, x.err)
+	}
+	if more := f.count - len(f.list); more > 0 {
+		errs = append(errs, fmt.Errorf("and %d more of this kind", more))
+	}
+	return errors.Join(errs...)
+}
