@@ -69,6 +69,13 @@ type figure struct {
 	*series
 }
 
+func (f figure) wall() float64 {
+	if f.series == nil {
+		return 0
+	}
+	return f.series.wall()
+}
+
 func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 	dir := filepath.Join(b.work, "grown")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -77,20 +84,20 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
 	var stream, gzip figure // of the step before
-	var took time.Duration  // by the step before
+	var making time.Duration
+	reason := "" // why there is no further step
 	section := "growth, " + k.name
 	for _, st := range k.steps {
-		began := time.Now()
-		reason := ""
-		if stream.series != nil {
-			// Steps do fewer rounds as they grow, so this is on the safe side.
-			need := took * time.Duration(st.units/stream.units)
+		if reason == "" && stream.series != nil {
+			times := making.Seconds() + stream.wall()*float64(st.stream) + gzip.wall()*float64(st.gzip)
+			need := time.Duration(times*float64(st.units/stream.units)) * time.Second
 			if left := time.Until(b.end); left < need {
-				reason = fmt.Sprintf("may take %v, and %v are left", need.Round(time.Second), max(0, left).Round(time.Second))
+				reason = fmt.Sprintf("takes about %v, and %v are left", need, max(0, left).Round(time.Second))
 			}
 		}
 		if reason == "" {
 			say("making %s: %s", k.name, st.label)
+			began := time.Now()
 			err := k.grow(ctx, dir, stream.units, st.units)
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
@@ -98,11 +105,12 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 			if err != nil {
 				reason = err.Error()
 			}
+			making = time.Since(began)
 		}
 		if reason != "" {
 			say("%s: %s: not run: %s", k.name, st.label, reason)
 			b.report.add(row{Section: section, Figure: st.label, NotRun: reason})
-			return nil
+			continue
 		}
 		syscall.Sync() // else it is written while times are taken
 
@@ -112,7 +120,7 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 		}
 		b.report.Inputs = append(b.report.Inputs, input)
 		measured := pipeline{commands: [][]string{{b.self, "stream", dir}, {"cat"}}}
-		jobs := []job{{"imagetools stream | cat, " + input.Name, st.stream, measured.run}}
+		jobs := []job{{"imagetools stream, " + input.Name, st.stream, measured.run}}
 		if st.gzip > 0 {
 			jobs = append(jobs, job{"imagetools create-image, " + input.Name, st.gzip, b.createImage(dir, "gzip")})
 		}
@@ -126,7 +134,6 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 			b.report.add(memoryRow(section, st.label+", "+what+", peak memory", s, input.Entries))
 			*before = now
 		}
-		took = time.Since(began)
 	}
 	return nil
 }

@@ -178,10 +178,10 @@ func (b *bench) measure(ctx context.Context) error {
 	b.end = time.Now().Add(timeLimit)
 	limited, cancel := context.WithDeadlineCause(ctx, b.end, errTime)
 	defer cancel()
-	if err := b.compare(limited, zfs); err != nil && ctx.Err() != nil {
+	if err := b.compare(limited, zfs); err != nil {
 		return err
 	}
-	if !b.skipGrowth {
+	if !b.skipGrowth && ctx.Err() == nil {
 		if err := b.growth(limited); err != nil {
 			return err
 		}

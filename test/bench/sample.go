@@ -105,7 +105,7 @@ func (b *bench) alternate(ctx context.Context, jobs ...job) []*series {
 				say("%s: not run: %s", s.Name, s.NotRun)
 				continue
 			}
-			say("%-44s %8.2f s  %7.2f s CPU  %6s", s.Name, x.Wall.float(), x.CPU.float(), megabytes(x.PeakRSS))
+			say("%-45s %8.2f s  %7.2f s CPU  %8s", s.Name, x.Wall.float(), x.CPU.float(), megabytes(x.PeakRSS))
 		}
 	}
 	b.report.Series = append(b.report.Series, all...)

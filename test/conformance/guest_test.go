@@ -3,6 +3,7 @@ package conformance
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
@@ -12,12 +13,17 @@ import (
 // TestGuest has the kernel module receive, mount and list streams, then change, rename and
 // remove everything, scrub the pool and send back. All jobs share one boot.
 func TestGuest(t *testing.T) {
+	t.Parallel() // half of make test's time
 	guest := oracle.RequireGuest(t)
-	tr, want := torture(t, 10000)
+	guest.Timeout = 30 * time.Minute
+	tr, want := torture(t, largeDirectory)
+	tar := debianRoot(t)
+	image, _ := createImage(t, t.TempDir(), "--type", "lx-dataset", "debian-12.1", tar)
 	jobs := []oracle.Job{
 		{Name: "torture", Streams: []string{writeStream(t, tr, zpl.Options{})}, Modify: true},
+		{Name: "debian", Streams: []string{gunzip(t, image)}, Modify: true},
 	}
-	wants := []listing.Listing{want}
+	wants := []listing.Listing{want, debianWant(t, tar)}
 	for i, res := range guest.Run(t, jobs) {
 		t.Run(res.Name, func(t *testing.T) {
 			if res.Err != nil {

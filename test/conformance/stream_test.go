@@ -50,11 +50,15 @@ func compare(t *testing.T, want, got listing.Listing, opts listing.DiffOptions) 
 	}
 }
 
+// largeDirectory is how many names the largest directory has.
+const largeDirectory = 50000
+
 // TestTortureJudge has OpenZFS's receive code take the torture tree, into a pool of today and
 // into one without feature flags, in both versions of the ZPL.
 func TestTortureJudge(t *testing.T) {
+	t.Parallel()
 	judge := oracle.RequireJudge(t)
-	tr, want := torture(t, 50000)
+	tr, want := torture(t, largeDirectory)
 	for _, test := range []struct {
 		name   string
 		opts   zpl.Options
@@ -102,6 +106,7 @@ func checkACLs(t *testing.T, tr *tree.Tree, got listing.Listing) {
 // TestTortureZFSFuse has zfs-fuse, an older implementation, receive, mount, change and remove
 // the torture tree.
 func TestTortureZFSFuse(t *testing.T) {
+	t.Parallel()
 	fuse := oracle.RequireZFSFuse(t)
 	tr, want := torture(t, 5000)
 	path := writeStream(t, tr, zpl.Options{Version: 4})

@@ -14,6 +14,9 @@ const (
 	spillPtr     = 128       // bytes at their end that hold the block pointer of a spill
 )
 
+// freeToEnd is the length of a FREE that reaches to the end (DMU_OBJECT_END).
+const freeToEnd = 1<<64 - 1
+
 // Object types that the rules of streams and of the ZPL speak of (dmu.h).
 const (
 	ObjNone           uint32 = 0
@@ -31,6 +34,7 @@ const (
 	ObjSALayouts      uint32 = 47
 	objTypes          uint32 = 54 // DMU_OT_NUMTYPES of the oldest receivers
 	objNewTypeFlag    uint32 = 0x80
+	objTypeMax        uint32 = 0xFF
 )
 
 // Checker tells whether the records of a plain, uncompressed stream keep the rules that
@@ -44,7 +48,7 @@ type Checker struct {
 	flags        Flags
 
 	object  Object // the latest; Object 0 before the first
-	end     uint64 // of the latest WRITE or FREE in it
+	end     uint64 // of the latest WRITE in it
 	spilled bool
 }
 
@@ -76,6 +80,12 @@ func (c *Checker) check(rec Record) error {
 	case *Spill:
 		return c.checkSpill(rec)
 	case *Free:
+		switch {
+		case rec.Object == 0 || rec.Object > MaxObject:
+			return errors.New("object number out of range")
+		case rec.Length != freeToEnd && rec.Offset+rec.Length < rec.Offset:
+			return fmt.Errorf("%#x bytes: beyond the end of the largest object", rec.Length)
+		}
 		return c.checkGUID(rec.ToGUID)
 	case *FreeObjects:
 		if rec.First+rec.Count < rec.First {
@@ -100,11 +110,11 @@ func (c *Checker) checkGUID(guid uint64) error {
 }
 
 func (c *Checker) checkBegin(b *Begin) error {
-	_, snap, ok := strings.Cut(b.ToName, "@")
+	fs, snap, ok := strings.Cut(b.ToName, "@")
 	switch {
 	case c.begun:
 		return errors.New("a second time")
-	case !ok || snap == "" || strings.ContainsAny(b.ToName, "\x00") || strings.Contains(snap, "@"):
+	case !ok || fs == "" || snap == "" || strings.ContainsAny(b.ToName, "\x00") || strings.Contains(snap, "@"):
 		return fmt.Errorf("name %q: a dataset, '@' and a snapshot are needed", b.ToName)
 	case b.HeaderType != Substream:
 		return fmt.Errorf("header type %d in a plain stream", b.HeaderType)
@@ -133,8 +143,10 @@ func (c *Checker) checkObject(o *Object) error {
 		return errors.New("object number out of range")
 	case o.Object <= c.object.Object:
 		return fmt.Errorf("after object %d", c.object.Object)
-	case o.ObjType == ObjNone || o.ObjType >= objTypes && o.ObjType&objNewTypeFlag == 0:
+	case o.ObjType == ObjNone || !validType(o.ObjType):
 		return fmt.Errorf("object type %d", o.ObjType)
+	case !validType(o.BonusType):
+		return fmt.Errorf("bonus type %d", o.BonusType)
 	case o.BonusType != ObjSA && (o.BonusType == ObjNone) != (o.BonusLen == 0):
 		return fmt.Errorf("bonus type %d with %d bytes", o.BonusType, o.BonusLen)
 	case o.BonusLen > room:
@@ -143,6 +155,8 @@ func (c *Checker) checkObject(o *Object) error {
 		return fmt.Errorf("block size %d: not a multiple of 512", o.BlockSize)
 	case o.BlockSize > OldMaxBlock && c.features&FeatureLargeBlocks == 0:
 		return fmt.Errorf("block size %d: needs LARGE_BLOCKS", o.BlockSize)
+	case o.BlockSize > MaxBlock:
+		return fmt.Errorf("block size %d: the limit is %d", o.BlockSize, MaxBlock)
 	case o.DnSlots != 1:
 		return fmt.Errorf("%d dnode slots: some receivers take 1 alone", o.DnSlots)
 	case o.RawBonus != 0 || o.IndBlkSh != 0 || o.NLevels != 0 || o.NBlkPtr != 0 || o.MaxBlockID != 0:
@@ -154,6 +168,12 @@ func (c *Checker) checkObject(o *Object) error {
 	}
 	c.object, c.end, c.spilled = *o, 0, false
 	return c.checkGUID(o.ToGUID)
+}
+
+// validType tells whether receivers take a type of object or bonus: one of the numbered ones
+// or, since 2012, one that describes itself.
+func validType(t uint32) bool {
+	return t < objTypes || t&objNewTypeFlag != 0 && t <= objTypeMax
 }
 
 // closeObject checks the object that has been read when another record follows it.

@@ -54,6 +54,9 @@ func (r *Reader) Next() (Record, error) {
 	}
 	rec, err := r.next()
 	if err != nil {
+		if r.err != nil { // of the payload before, which told its place already
+			return nil, r.err
+		}
 		if err != io.EOF {
 			what := ""
 			if rec != nil {
@@ -95,6 +98,9 @@ func (r *Reader) next() (Record, error) {
 		return rec, err
 	}
 	if err := r.check(rec); err != nil {
+		return rec, err
+	}
+	if err := checkFields(rec); err != nil {
 		return rec, err
 	}
 	r.pending = rec.payload(r.raw)
@@ -160,6 +166,9 @@ func (r *Reader) start(b *Begin) error {
 	if unknown := b.Flags &^ allFlags; unknown != 0 {
 		return fmt.Errorf("%w: %v", ErrUnsupported, unknown)
 	}
+	if len(b.ToName) == nameSize {
+		return errors.New("name without end")
+	}
 	switch {
 	case b.HeaderType == Compound && r.state == atStart:
 		r.state, r.pkg = afterPkg, true
@@ -180,6 +189,10 @@ func (r *Reader) check(rec Record) error {
 			return fmt.Errorf("the stream's %w", ErrChecksum)
 		}
 		if last {
+			// No checksum covers the terminator, but it is known: a type and zeros.
+			if end.Sum == (Checksum{}) && !allZero(r.header[4:]) {
+				return errors.New("the last END of a compound stream is not empty")
+			}
 			return nil
 		}
 	}
@@ -194,27 +207,64 @@ func (r *Reader) check(rec Record) error {
 	return nil
 }
 
+// checkFields holds a record to the limits that every ZFS keeps: objects exist, blocks are
+// 512 bytes to 16 MiB, flags are known.
+func checkFields(rec Record) error {
+	var object uint64
+	size := uint64(MinBlockSize)
+	var flags, known uint8
+	switch rec := rec.(type) {
+	case *Object:
+		object, size = rec.Object, uint64(rec.BlockSize)
+		flags, known = rec.Flags, FlagObjectSpill|FlagRawByteswap
+	case *Write:
+		object, size = rec.Object, rec.LogicalSize
+		flags, known = rec.Flags, FlagChecksumDedup|FlagRawByteswap
+	case *WriteByref:
+		object, size = rec.Object, rec.Length
+		flags, known = rec.Flags, FlagChecksumDedup|FlagRawByteswap
+	case *WriteEmbedded:
+		object, size = rec.Object, rec.Length
+	case *Spill:
+		object, size = rec.Object, rec.Length
+		flags, known = rec.Flags, FlagSpillUnmodified|FlagRawByteswap
+	case *Free:
+		object = rec.Object
+	case *Redact:
+		object = rec.Object
+	case *ObjectRange:
+		object = 1 // a range may start at 0
+		flags, known = rec.Flags, FlagRawByteswap
+	default:
+		return nil
+	}
+	switch {
+	case object == 0 || object > MaxObject:
+		return errors.New("object number out of range")
+	case size < MinBlockSize || size > MaxBlock:
+		return fmt.Errorf("block of %d bytes: %d to %d are possible", size, MinBlockSize, MaxBlock)
+	case flags&^known != 0:
+		return fmt.Errorf("%w: flags %#x of %v", ErrUnsupported, flags&^known, rec.Type())
+	}
+	return nil
+}
+
+func allZero(p []byte) bool {
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (r *Reader) checkPayload(rec Record) error {
 	limit, what := uint64(MaxBlock), "payload"
-	switch rec := rec.(type) {
+	switch rec.(type) {
 	case *Begin:
 		limit = MaxBeginPayload
 	case *Object:
 		limit, what = maxBonus, "bonus buffer"
-		if unknown := rec.Flags &^ (FlagObjectSpill | FlagRawByteswap); unknown != 0 {
-			return fmt.Errorf("%w: object flags %#x", ErrUnsupported, unknown)
-		}
-	case *Write:
-		if unknown := rec.Flags &^ (FlagChecksumDedup | FlagRawByteswap); unknown != 0 {
-			return fmt.Errorf("%w: write flags %#x", ErrUnsupported, unknown)
-		}
-		if rec.LogicalSize > MaxBlock {
-			return fmt.Errorf("logical size of %d bytes: the limit is %d", rec.LogicalSize, MaxBlock)
-		}
-	case *Spill:
-		if unknown := rec.Flags &^ (FlagSpillUnmodified | FlagRawByteswap); unknown != 0 {
-			return fmt.Errorf("%w: spill flags %#x", ErrUnsupported, unknown)
-		}
 	case *WriteEmbedded:
 		limit = maxEmbedded
 	}

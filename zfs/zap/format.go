@@ -37,6 +37,7 @@ const (
 	maxName     = 1023 // bytes; 255 but for the longname feature
 	maxValue    = 8192 // bytes of a value
 	maxTblShift = 26   // bits of prefix that the pointer table may have
+	maxShift    = 20   // of a block: chunks of larger ones could not be numbered in 16 bits
 )
 
 func hashEntries(shift uint) int { return 1 << (shift - 5) }

@@ -86,7 +86,7 @@ func readFat(head []byte, blocks Blocks, order binary.ByteOrder, fn func(Entry) 
 		r.shift++
 	}
 	switch {
-	case 1<<r.shift != len(head) || r.shift > 24:
+	case 1<<r.shift != len(head) || r.shift > maxShift:
 		return fmt.Errorf("fat ZAP in blocks of %d bytes", len(head))
 	case order.Uint64(head[8:]) != fatMagic:
 		return fmt.Errorf("magic %#x", order.Uint64(head[8:]))
@@ -102,15 +102,18 @@ func readFat(head []byte, blocks Blocks, order binary.ByteOrder, fn func(Entry) 
 	}
 	r.used = make([]bool, leafChunks(r.shift))
 	for _, n := range leaves {
-		b, err := blocks(n)
+		b, err := blocks(n.block)
+		switch {
+		case err != nil:
+		case len(b) != len(head):
+			err = fmt.Errorf("%d bytes", len(b))
+		default:
+			if err = n.check(order, b); err == nil {
+				err = r.leaf(b)
+			}
+		}
 		if err != nil {
-			return fmt.Errorf("leaf at block %d: %w", n, err)
-		}
-		if len(b) != len(head) {
-			return fmt.Errorf("leaf at block %d: %d bytes", n, len(b))
-		}
-		if err := r.leaf(b); err != nil {
-			return fmt.Errorf("leaf at block %d: %w", n, err)
+			return fmt.Errorf("leaf at block %d: %w", n.block, err)
 		}
 	}
 	if r.entries != want {
@@ -119,20 +122,37 @@ func readFat(head []byte, blocks Blocks, order binary.ByteOrder, fn func(Entry) 
 	return nil
 }
 
+// place is where a leaf stands: its block and its slots in a pointer table of 2^shift.
+type place struct {
+	block, first, count uint64
+	shift               uint
+}
+
+// check compares the place of a leaf with the prefix that the leaf has.
+func (p place) check(order binary.ByteOrder, b []byte) error {
+	prefix, bits := order.Uint64(b[16:]), uint(order.Uint16(b[32:]))
+	if bits > p.shift || p.count != 1<<(p.shift-bits) || p.first != prefix<<(p.shift-bits) {
+		return fmt.Errorf("prefix %#x of %d bits in %d slots from %d of 2^%d", prefix, bits, p.count, p.first, p.shift)
+	}
+	return nil
+}
+
 // leaves reads the pointer table: the blocks of the leaves, in order of prefix.
-func (r *fatReader) leaves(head []byte, blocks Blocks) ([]uint64, error) {
+func (r *fatReader) leaves(head []byte, blocks Blocks) ([]place, error) {
 	first, count := r.order.Uint64(head[16:]), r.order.Uint64(head[24:])
 	shift := r.order.Uint64(head[32:])
 	free := r.order.Uint64(head[56:])
 	if shift > maxTblShift {
 		return nil, fmt.Errorf("pointer table of 2^%d entries", shift)
 	}
-	var leaves []uint64
+	var leaves []place
+	slot := uint64(0)
 	seen := make(map[uint64]bool)
 	take := func(table []byte) error {
-		for i := 0; i+8 <= len(table); i += 8 {
+		for i := 0; i+8 <= len(table); i, slot = i+8, slot+1 {
 			n := r.order.Uint64(table[i:])
-			if len(leaves) > 0 && leaves[len(leaves)-1] == n {
+			if last := len(leaves) - 1; last >= 0 && leaves[last].block == n {
+				leaves[last].count++
 				continue
 			}
 			if n == 0 || n >= free || n >= 1<<32 {
@@ -142,7 +162,7 @@ func (r *fatReader) leaves(head []byte, blocks Blocks) ([]uint64, error) {
 				return fmt.Errorf("pointer table: leaf %d in two places", n)
 			}
 			seen[n] = true
-			leaves = append(leaves, n)
+			leaves = append(leaves, place{n, slot, 1, uint(shift)})
 		}
 		return nil
 	}
@@ -150,13 +170,17 @@ func (r *fatReader) leaves(head []byte, blocks Blocks) ([]uint64, error) {
 		if uint(shift) != r.shift-4 {
 			return nil, fmt.Errorf("pointer table of 2^%d entries in the header", shift)
 		}
-		return leaves, take(head[len(head)/2:])
+		err := take(head[len(head)/2:])
+		return leaves, err
 	}
 	if shift < uint64(r.shift-3) || count != 1<<(uint(shift)-(r.shift-3)) {
 		return nil, fmt.Errorf("pointer table of 2^%d entries in %d blocks", shift, count)
 	}
 	for i := range count {
 		b, err := blocks(first + i)
+		if err == nil && len(b) != len(head) {
+			err = fmt.Errorf("%d bytes", len(b))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("pointer table at block %d: %w", first+i, err)
 		}
@@ -187,6 +211,9 @@ func (r *fatReader) leaf(b []byte) error {
 				return fmt.Errorf("bucket %d: %w", bucket, err)
 			}
 			hash, cd := r.order.Uint64(c[16:]), r.order.Uint32(c[12:])
+			if want := hash << bits >> (64 - (r.shift - 5)); uint64(bucket) != want {
+				return fmt.Errorf("chunk %d: in bucket %d, not in %d", i, bucket, want)
+			}
 			if slices.Contains(chain, ident{hash, cd}) {
 				return fmt.Errorf("chunk %d: hash and cd of another entry", i)
 			}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
 	"runtime"
 	"sync"
@@ -34,6 +35,7 @@ type file struct {
 	node   *tree.Node
 	name   string // its first, for the order
 	digest digest
+	print  uint64 // fingerprint of the contents, to compare the second reading with
 	blocks uint32 // that are not holes
 	elf    bool
 }
@@ -42,11 +44,12 @@ type file struct {
 type piece struct {
 	file  *file
 	off   int64
-	data  []byte // padded with zeros to whole blocks; nil in a hole
-	n     int    // bytes of contents in data
-	sum   [sha256.Size]byte
-	hole  bool // all zeros
-	first bool // of its file
+	data  []byte            // padded with zeros to whole blocks; nil in a hole
+	n     int               // bytes of contents in data
+	sum   [sha256.Size]byte // when contents are digested
+	print uint64            // fingerprint
+	hole  bool              // all zeros
+	first bool              // of its file
 	last  bool
 	open  *openFile // of a file with several blocks
 	err   error
@@ -63,9 +66,15 @@ type batch struct {
 // openFile is a file that several workers read; it is closed when its last piece is consumed.
 type openFile struct{ tree.File }
 
+// seed of all fingerprints. Whoever writes to a file while it is read cannot know it, and so
+// cannot make other contents of the same fingerprint; a second SHA-256 would cost as much
+// time as all the rest of the second reading.
+var seed = maphash.MakeSeed()
+
 // contents reads files block by block on all cores and hands the blocks over in order.
 type contents struct {
 	files []*file
+	sums  bool // compute SHA-256
 	emit  func(*piece) error
 
 	free  chan *batch
@@ -77,10 +86,11 @@ type contents struct {
 }
 
 // readContents calls emit for every block of data of the files, in order, in this goroutine;
-// each file has at least one piece, which may be a hole. Errors name the file.
-func readContents(ctx context.Context, files []*file, emit func(*piece) error) error {
+// each file has at least one piece, which may be a hole. With sums, pieces come with their
+// SHA-256. Errors name the file.
+func readContents(ctx context.Context, files []*file, sums bool, emit func(*piece) error) error {
 	c := &contents{
-		files: files, emit: emit, open: make(map[*openFile]bool),
+		files: files, sums: sums, emit: emit, open: make(map[*openFile]bool),
 		free: make(chan *batch, batches), todo: make(chan *batch, batches), order: make(chan *batch, batches),
 	}
 	for range batches {
@@ -97,7 +107,7 @@ func readContents(ctx context.Context, files []*file, emit func(*piece) error) e
 		wg.Go(func() {
 			for b := range c.todo {
 				for i := range b.pieces {
-					b.pieces[i].read()
+					b.pieces[i].read(c.sums)
 				}
 				close(b.ready)
 			}
@@ -234,8 +244,8 @@ func (g *generator) file(f *file) bool {
 	return g.add(piece{file: f, off: size, last: true, hole: true, open: open})
 }
 
-// read fills a piece: the data, whether it is a hole, its digest.
-func (p *piece) read() {
+// read fills a piece: the data, whether it is a hole, fingerprint and digest.
+func (p *piece) read(sum bool) {
 	if p.n == 0 || p.err != nil {
 		return
 	}
@@ -260,7 +270,11 @@ func (p *piece) read() {
 		return
 	}
 	clear(p.data[p.n:])
-	if p.hole = allZero(p.data); !p.hole {
+	if p.hole = allZero(p.data); p.hole {
+		return
+	}
+	p.print = maphash.Bytes(seed, p.data)
+	if sum {
 		p.sum = sha256.Sum256(p.data[:p.n])
 	}
 }
@@ -306,6 +320,19 @@ func (d *digester) add(p *piece) (sum digest, blocks uint32, done bool) {
 		d.h.Sum(sum[:0])
 	}
 	return sum, d.blocks, p.last
+}
+
+// fingerprint turns the pieces of one file after another into a fingerprint of its contents.
+type fingerprint uint64
+
+// add takes a piece; after the last of a file f is its fingerprint.
+func (f *fingerprint) add(p *piece) {
+	if p.first {
+		*f = 0
+	}
+	if !p.hole {
+		*f = fingerprint(maphash.Comparable(seed, [3]uint64{uint64(*f), uint64(p.off), p.print}))
+	}
 }
 
 // blockSizeOf is the block size of a file: one block up to 128 KiB.

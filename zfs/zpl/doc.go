@@ -27,7 +27,7 @@
 //
 // # Memory
 //
-// About 80 bytes for each file, the entries of the largest directory, and 16 MiB of buffers.
+// About 100 bytes for each file, the entries of the largest directory, and 16 MiB of buffers.
 //
 // Source of the format: zfs_znode.h, zfs_sa.c, zfs_acl.c and dmu_send.c of illumos and
 // OpenZFS, as facts.

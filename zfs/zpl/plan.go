@@ -241,12 +241,14 @@ var elfMagic = []byte("\x7fELF")
 func (p *Plan) digest(ctx context.Context) error {
 	report := p.reporter(Digesting)
 	var d digester
-	return readContents(ctx, p.files, func(pc *piece) error {
+	var f fingerprint
+	return readContents(ctx, p.files, true, func(pc *piece) error {
 		if pc.off == 0 && !pc.hole {
 			pc.file.elf = slices.Equal(pc.data[:len(elfMagic)], elfMagic)
 		}
+		f.add(pc)
 		if sum, blocks, done := d.add(pc); done {
-			pc.file.digest, pc.file.blocks = sum, blocks
+			pc.file.digest, pc.file.print, pc.file.blocks = sum, uint64(f), blocks
 			p.size += int64(blocks) * int64(blockSizeOf(pc.file.node.Size))
 		}
 		report(pc)

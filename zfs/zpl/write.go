@@ -16,7 +16,7 @@ import (
 const checksumFletcher4 = 7
 
 // writeBuffer gathers records: most files are small.
-const writeBuffer = 256 << 10
+const writeBuffer = 64 << 10
 
 // Write writes the stream to w, reading all contents again. Each record is checked against
 // what receivers rely on before it is written. A file whose contents are not those that were
@@ -321,10 +321,10 @@ func (w *writer) aclObject(n *tree.Node) error {
 // files writes the regular files, block by block as they are read.
 func (w *writer) files(ctx context.Context) error {
 	report := w.p.reporter(Writing)
-	var d digester
+	var print fingerprint
 	var current stream.Object
 	var spill []byte
-	return readContents(ctx, w.p.files, func(pc *piece) error {
+	return readContents(ctx, w.p.files, false, func(pc *piece) error {
 		f := pc.file
 		if pc.first {
 			in := w.inode(f.node)
@@ -341,8 +341,8 @@ func (w *writer) files(ctx context.Context) error {
 				return err
 			}
 		}
-		if sum, _, done := d.add(pc); done {
-			if sum != f.digest {
+		if print.add(pc); pc.last {
+			if uint64(print) != f.print {
 				return fmt.Errorf("%w: its contents differ from the first reading", tree.ErrChanged)
 			}
 			if err := w.spill(current.Object, spill); err != nil {
