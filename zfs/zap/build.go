@@ -67,9 +67,6 @@ type leaf struct {
 	prefixLen    uint
 }
 
-// saltTries is how many salts Build tries before it gives up on names that collide.
-const saltTries = 8
-
 var (
 	errCollision = errors.New("too many names with the same hash")
 	errDuplicate = errors.New("name given twice")
@@ -94,21 +91,20 @@ func Build(src Source, salt uint64) (*ZAP, error) {
 		}
 		micro = micro && len(name) <= microMaxName && size == 8 && len(values) == 1
 	}
-	var err error
-	for try := range uint64(saltTries) {
-		z := &ZAP{src: src, salt: (salt + try<<32) | 1}
-		if err = z.sortItems(micro); err != nil {
-			return nil, fmt.Errorf("zap: %w", err)
-		}
-		if micro {
-			z.BlockSize, z.NumBlocks = roundUp((len(z.items)+1)*microEntry, 512), 1
-			return z, nil
-		}
-		if err = z.layout(); err == nil {
-			return z, nil
-		}
+	z := &ZAP{src: src, salt: salt}
+	if err := z.sortItems(micro); err != nil {
+		return nil, fmt.Errorf("zap: %w", err)
 	}
-	return nil, fmt.Errorf("zap: %w", err)
+	if micro {
+		z.BlockSize, z.NumBlocks = roundUp((len(z.items)+1)*microEntry, 512), 1
+		return z, nil
+	}
+	// Another salt would not help with names that collide: those of equal length collide
+	// under every salt.
+	if err := z.layout(); err != nil {
+		return nil, fmt.Errorf("zap: %w", err)
+	}
+	return z, nil
 }
 
 func roundUp(n, to int) int { return (n + to - 1) / to * to }
