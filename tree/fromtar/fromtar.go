@@ -365,7 +365,7 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 // memberType is the type a member has in the tree. A hard link counts as a file.
 func memberType(hdr *tar.Header) (tree.Mode, error) {
 	switch hdr.Typeflag {
-	case tar.TypeReg, tar.TypeRegA:
+	case tar.TypeReg: // archive/tar gives the NUL of old archives this type
 		if strings.HasSuffix(hdr.Name, "/") && hdr.Size == 0 {
 			return tree.TypeDir, nil // as GNU tar takes it
 		}
@@ -385,7 +385,7 @@ func memberType(hdr *tar.Header) (tree.Mode, error) {
 	case 'M':
 		return 0, source.WithHint(errors.New("continues a file of another volume"), "join the volumes into one archive")
 	case 'A', 'E', 'X':
-		return 0, source.WithHint(fmt.Errorf("Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @, p and E")
+		return 0, source.WithHint(fmt.Errorf("a Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @, p and E")
 	}
 	return 0, fmt.Errorf("unknown member type %q", hdr.Typeflag)
 }

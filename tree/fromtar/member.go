@@ -23,12 +23,12 @@ type member struct {
 // locate finds the data of a member, whose headers begin at head and whose data archive/tar
 // has found at pos.
 func locate(a *archive, hdr *tar.Header, head, pos int64) (member, error) {
-	physical := hdr.Size
+	var physical int64
 	var spans []span
 	sparse := false
 	switch hdr.Typeflag {
 	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo, tar.TypeXGlobalHeader:
-		physical = 0
+		// a header alone
 	default:
 		var err error
 		if spans, physical, sparse, err = sparseMap(a, hdr, head, pos); err != nil {
