@@ -66,7 +66,7 @@ func (b *bench) growth(ctx context.Context) error {
 // figure is what one job took on one step.
 type figure struct {
 	step
-	*series
+	*series // nil if there is none
 }
 
 func (f figure) wall() float64 {
@@ -74,6 +74,13 @@ func (f figure) wall() float64 {
 		return 0
 	}
 	return f.series.wall()
+}
+
+func (f figure) cpu() float64 {
+	if f.series == nil {
+		return 0
+	}
+	return f.series.cpu()
 }
 
 func (b *bench) growKind(ctx context.Context, k kind) (err error) {
@@ -130,7 +137,8 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 				what, before = "gzip image", &gzip
 			}
 			now := figure{st, s}
-			b.report.add(growthRow(section, st.label+", "+what, k.unit, now, *before))
+			b.report.add(growthRow(section, st.label+", "+what, k.unit, now, *before, figure.wall))
+			b.report.add(growthRow(section, st.label+", "+what+", CPU", k.unit, now, *before, figure.cpu))
 			b.report.add(memoryRow(section, st.label+", "+what+", peak memory", s, input.Entries))
 			*before = now
 		}

@@ -32,7 +32,7 @@ import (
 const timeLimit = 20 * time.Minute
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	var err error
 	if len(os.Args) == 3 && os.Args[1] == "stream" {
 		err = stream(ctx, os.Args[2])
@@ -101,6 +101,9 @@ func run(ctx context.Context, args []string) (err error) {
 		if b.tree, err = filepath.Abs(b.tree); err != nil {
 			return err
 		}
+		if _, err := os.ReadDir(b.tree); err != nil {
+			return err
+		}
 	}
 	if b.self, err = os.Executable(); err != nil {
 		return err
@@ -109,7 +112,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return fmt.Errorf("go env: %w", err)
 	}
-	b.root = filepath.Dir(strings.TrimSpace(string(gomod)))
+	if b.root = filepath.Dir(strings.TrimSpace(string(gomod))); b.root == "/dev" { // os.DevNull
+		return errors.New("the working directory is outside of the module imagetools")
+	}
 
 	// All temporary files of children land in the same folder.
 	parent := cmp.Or(os.Getenv("BENCH_DIR"), os.Getenv("TMPDIR"), "/var/tmp")

@@ -75,11 +75,10 @@ func memoryRow(section, figure string, ours *series, entries int) row {
 }
 
 // growthRow is the time per unit, against that of the step before.
-func growthRow(section, name, unit string, now, before figure) row {
-	perUnit := func(f figure) float64 { return f.wall() / float64(f.units) }
-	r := newRow(section, name, "s/"+unit, perUnit(now), "", 0, 0)
+func growthRow(section, name, unit string, now, before figure, get func(figure) float64) row {
+	r := newRow(section, name, "s/"+unit, get(now)/float64(now.units), "", 0, 0)
 	if before.series != nil {
-		r = newRow(section, name, "s/"+unit, perUnit(now), before.label, perUnit(before), linear)
+		r = newRow(section, name, r.Unit, r.Ours, before.label, get(before)/float64(before.units), linear)
 	}
 	r.NotRun = now.NotRun
 	return r
@@ -126,18 +125,19 @@ func (r *report) table(out io.Writer) {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
 			row.Figure, ours, other, row.Against, row.ratio(), row.target(), row.reached())
 	}
-	fmt.Fprint(w, "\nmedian of\truns\ttime\tfrom\tto\tCPU\tpeak memory\tsize\n")
+	fmt.Fprint(w, "\nmedian of\truns\ttime\tfrom\tto\tCPU\tpeak memory\tdisk reads\tsize\n")
 	for _, s := range r.Series {
 		least, most := s.span()
-		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, len(s.Samples),
+		fmt.Fprintf(w, "  %s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, len(s.Samples),
 			showSeconds(s.wall()), showSeconds(least), showSeconds(most), showSeconds(s.cpu()),
-			showBytes(float64(s.peak())), showBytes(float64(s.size())))
+			showBytes(float64(s.peak())), showBytes(float64(s.read())), showBytes(float64(s.size())))
 	}
 	w.Flush()
 	fmt.Fprint(out, `
-ratio is ours : other. stream reads contents twice, as the digest stands in the first record.
-create-image syncs what it wrote to disk, the other programs do not. Time against libdeflate
-includes tar into a file, that against zfs send begins when the dataset is filled.
+ratio is ours : other. CPU is that of all processes. With disk reads, the input was not in
+memory and the time is the disk's as well. stream reads contents twice, as their digest stands
+in the first record. create-image syncs what it wrote to disk, the other programs do not. The
+time of libdeflate includes tar into a file; that of zfs send begins with the dataset filled.
 `)
 }
 

@@ -19,10 +19,11 @@ import (
 // sample is one run of a job.
 type sample struct {
 	Wall    seconds `json:"wall_s"`
-	CPU     seconds `json:"cpu_s,omitzero"`          // user and system, of all processes; 0 if unknown
-	PeakRSS int64   `json:"peak_rss_bytes,omitzero"` // of the largest process; 0 if unknown
-	Size    int64   `json:"size_bytes,omitzero"`     // of the file that was made; 0 if none
-	Stream  int64   `json:"stream_bytes,omitzero"`   // of what was compressed; 0 if unknown
+	CPU     seconds `json:"cpu_s,omitzero"`           // user and system, of all processes; 0 if unknown
+	PeakRSS int64   `json:"peak_rss_bytes,omitzero"`  // of the largest process; 0 if unknown
+	Read    int64   `json:"disk_read_bytes,omitzero"` // by all processes, that is, not from memory
+	Size    int64   `json:"size_bytes,omitzero"`      // of the file that was made; 0 if none
+	Stream  int64   `json:"stream_bytes,omitzero"`    // of what was compressed; 0 if unknown
 }
 
 // seconds is a time.Duration that JSON shows as a fraction.
@@ -62,6 +63,7 @@ func median[T int64 | float64](s *series, get func(sample) T) T {
 
 func (s *series) wall() float64 { return median(s, func(x sample) float64 { return x.Wall.float() }) }
 func (s *series) cpu() float64  { return median(s, func(x sample) float64 { return x.CPU.float() }) }
+func (s *series) read() int64   { return median(s, func(x sample) int64 { return x.Read }) }
 func (s *series) size() int64   { return median(s, func(x sample) int64 { return x.Size }) }
 
 // peak is the largest of all samples.
@@ -105,7 +107,8 @@ func (b *bench) alternate(ctx context.Context, jobs ...job) []*series {
 				say("%s: not run: %s", s.Name, s.NotRun)
 				continue
 			}
-			say("%-45s %8.2f s  %7.2f s CPU  %8s", s.Name, x.Wall.float(), x.CPU.float(), megabytes(x.PeakRSS))
+			say("%-48s %8.2f s  %7.2f s CPU  peak %8s  read from disk %8s",
+				s.Name, x.Wall.float(), x.CPU.float(), megabytes(x.PeakRSS), megabytes(x.Read))
 		}
 	}
 	b.report.Series = append(b.report.Series, all...)
@@ -170,6 +173,7 @@ func (p pipeline) run(ctx context.Context) (x sample, err error) {
 		usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 		x.CPU += seconds(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime())
 		x.PeakRSS = max(x.PeakRSS, usage.Maxrss<<10)
+		x.Read += usage.Inblock << 9
 	}
 	x.Wall = seconds(time.Since(began))
 	if err == nil && p.output != "" {
@@ -196,5 +200,9 @@ func fileSize(name string) (int64, error) {
 
 // plus is one sample after the other.
 func (x sample) plus(y sample) sample {
-	return sample{Wall: x.Wall + y.Wall, CPU: x.CPU + y.CPU, PeakRSS: max(x.PeakRSS, y.PeakRSS), Size: y.Size, Stream: y.Stream}
+	y.Wall += x.Wall
+	y.CPU += x.CPU
+	y.PeakRSS = max(x.PeakRSS, y.PeakRSS)
+	y.Read += x.Read
+	return y
 }
