@@ -25,7 +25,7 @@ func NewReader(r io.Reader, opts Options) (io.ReadCloser, Format, error) {
 	format := detect(start)
 	switch format {
 	case Gzip:
-		return &closer{r: newGzipReader(src, opts.workers())}, Gzip, nil
+		return &closer{r: newGzipReader(src, opts.workers(gzipWorkers))}, Gzip, nil
 	case Bzip2:
 		return &closer{r: newBzip2Reader(src)}, Bzip2, nil
 	case XZ:

@@ -11,18 +11,24 @@ import (
 // Options are those of writers and readers. The zero value is good.
 type Options struct {
 	// Workers is the number of blocks worked on at the same time; 0 stands for GOMAXPROCS, but
-	// no more than 8. It changes speed and memory, never the output.
+	// no more than 8 for gzip, 4 for bzip2 and 2 for xz. It changes speed and memory, never the
+	// output.
 	Workers int
 }
 
-// defaultWorkers keeps the memory of gzip below 128 MiB on large machines.
-const defaultWorkers = 8
+// Default numbers of workers, which keep each format below 170 MiB on large machines.
+const (
+	gzipWorkers  = 8
+	bzip2Workers = 4
+	xzWorkers    = 2
+)
 
-func (o Options) workers() int {
+// workers is how many to use of at most limit, unless the caller said.
+func (o Options) workers(limit int) int {
 	if o.Workers > 0 {
 		return o.Workers
 	}
-	return min(runtime.GOMAXPROCS(0), defaultWorkers)
+	return min(runtime.GOMAXPROCS(0), limit)
 }
 
 // NewWriter returns a writer that compresses to w in the format. Close completes the output,
@@ -32,16 +38,15 @@ func (o Options) workers() int {
 //
 // An empty input gives a valid empty file in each format.
 func NewWriter(w io.Writer, format Format, opts Options) (io.WriteCloser, error) {
-	n := opts.workers()
 	switch format {
 	case None:
 		return &plainWriter{w: w}, nil
 	case Gzip:
-		return newBlockWriter(w, n, func() *deflate.Input { return new(deflate.Input) }, newMemberEncoder), nil
+		return newBlockWriter(w, opts.workers(gzipWorkers), func() *deflate.Input { return new(deflate.Input) }, newMemberEncoder), nil
 	case XZ:
-		return newBlockWriter(w, n, func() *buffer { return newBuffer(xzBlock) }, newXZEncoder), nil
+		return newBlockWriter(w, opts.workers(xzWorkers), func() *buffer { return newBuffer(xzBlock) }, newXZEncoder), nil
 	case Bzip2:
-		return newBlockWriter(w, n, func() *buffer { return newBuffer(bzip2Block) }, newBzip2Encoder), nil
+		return newBlockWriter(w, opts.workers(bzip2Workers), func() *buffer { return newBuffer(bzip2Block) }, newBzip2Encoder), nil
 	}
 	return nil, fmt.Errorf("cannot write compression %q", string(format))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -119,6 +120,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if !opts.Quiet {
 		src.report(env)
 	}
+	limitMemory(src.Tree.Len())
 	imageOpts.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
 		progress.Update(map[zpl.Phase]string{zpl.Digesting: "reading", zpl.Writing: "writing"}[phase], done, total)
 	}
@@ -131,6 +133,18 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 		return err
 	}
 	return opts.printResult(env, res)
+}
+
+// Memory that the program is to stay below: 256 MiB and 400 bytes for each file, less what
+// the runtime does not count.
+const (
+	memoryBase    = 224 << 20
+	memoryPerFile = 380
+)
+
+// limitMemory has the collector keep to the bound, now that the number of files is known.
+func limitMemory(files int) {
+	debug.SetMemoryLimit(memoryBase + memoryPerFile*int64(files))
 }
 
 // imageOptions turns the flags into options, before anything is read.
