@@ -509,6 +509,14 @@ type Content interface {
 	Open() (File, error)
 }
 
+// Verifier is a [Content] that can tell at little cost, without being opened, whether it still
+// is what it was when the tree was read. A sink that has kept the contents of an earlier
+// reading asks it instead of reading again. The error is [ErrChanged] or says more.
+type Verifier interface {
+	Content
+	Verify() error
+}
+
 // File is the open data of a regular file. A read that finds less than the node's size says
 // so with an error: io.ErrUnexpectedEOF or one that tells more.
 type File interface {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -18,8 +17,6 @@ import (
 )
 
 func main() {
-	// The trees of large images are mostly live memory: let little garbage pile up on it.
-	debug.SetGCPercent(25)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, cli.NewEnv(), filepath.Base(os.Args[0]), os.Args[1:])
 	stop()

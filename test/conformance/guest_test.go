@@ -62,14 +62,14 @@ var manyScript = fmt.Sprintf(`
 input 1 | zfs receive zones/many
 mount -t zfs -o zfsutil zones/many /mnt
 cd /mnt
-[ "$(ls -f | wc -l)" = %[1]d ] # with . and ..
+[ "$(ls -a | wc -l)" = %[1]d ] # with . and ..
 find . -type f -print0 | xargs -0 cat | sort -n | cmp - <(seq 0 %[2]d)
 for i in $(seq 3000); do echo "$i" >"new $i"; done
 for i in $(seq 1000 1300); do mv "entry number $i" "moved $i"; done
-[ "$(ls -f | wc -l)" = $((%[1]d + 3000)) ]
+[ "$(ls -a | wc -l)" = $((%[1]d + 3000)) ]
 [ "$(cat 'moved 1234')" = 1234 ]
 find . -type f -delete
-[ "$(ls -f | wc -l)" = 2 ]
+[ "$(ls -a | wc -l)" = 2 ]
 cd /
 umount /mnt
 `, largeDirectory+2, largeDirectory-1)

@@ -60,6 +60,31 @@ func (f *file) Open() (tree.File, error) {
 	return o, nil
 }
 
+// Verify compares the file with what the walk saw, without opening it.
+func (f *file) Verify() error {
+	path := f.path()
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Lstat(path, &st) })
+	switch {
+	case err == unix.ENAMETOOLONG:
+		o, err := f.Open()
+		if err != nil {
+			return err
+		}
+		return o.Close()
+	case err != nil:
+		return openError(path, err)
+	case identity(&st) != f.id || !f.matches(&st):
+		return f.changed()
+	}
+	return nil
+}
+
+// matches tells whether type, size and time are those of the walk.
+func (f *file) matches(st *unix.Stat_t) bool {
+	return tree.Mode(st.Mode).Type() == tree.TypeFile && st.Size == f.size && nanoseconds(st.Mtim) == f.mtime
+}
+
 // openFile is an open regular file. Its methods may be called concurrently, but for Close.
 type openFile struct {
 	fd    int // -1 when closed
@@ -81,7 +106,7 @@ func (o *openFile) stat() (*unix.Stat_t, error) {
 		}
 		break
 	}
-	if tree.Mode(st.Mode).Type() != tree.TypeFile || st.Size != o.file.size || nanoseconds(st.Mtim) != o.file.mtime {
+	if !o.file.matches(&st) {
 		return nil, o.file.changed()
 	}
 	return &st, nil

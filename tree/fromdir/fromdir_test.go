@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -401,17 +400,7 @@ func TestErrors(t *testing.T) {
 
 func TestUnreadable(t *testing.T) {
 	dir := makeDir(t, "b/secret=x mode=0", "c/x=", "c/ mode=0", "a=x")
-	if os.Geteuid() == 0 { // root reads everything; this sets all threads
-		for _, d := range []string{dir, filepath.Dir(dir)} {
-			if err := os.Chmod(d, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := syscall.Setresuid(-1, 65534, -1); err != nil {
-			t.Fatal(err)
-		}
-		defer syscall.Setresuid(-1, 0, -1)
-	}
+	becomeNobody(t, dir)
 	_, _, err := fromdir.Read(t.Context(), dir, fromdir.Options{})
 	want := fmt.Sprintf("open %q: permission denied\nopen %q: permission denied", filepath.Join(dir, "b/secret"), filepath.Join(dir, "c"))
 	if err == nil || err.Error() != want {
@@ -597,6 +586,38 @@ func BenchmarkRead(b *testing.B) {
 	for b.Loop() {
 		if _, _, err := fromdir.Read(context.Background(), dir, disk); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A sink that has kept the contents asks whether the file changed.
+func TestVerify(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(path string) error
+		want   error
+	}{
+		{"nothing", func(string) error { return nil }, nil},
+		{"longer", func(p string) error { return os.WriteFile(p, []byte("longer"), 0o644) }, tree.ErrChanged},
+		{"touched", func(p string) error { return os.Chtimes(p, time.Time{}, time.Unix(1, 0)) }, tree.ErrChanged},
+		{"gone", os.Remove, tree.ErrChanged},
+		{"a link", func(p string) error { return errors.Join(os.Remove(p), os.Symlink("/etc/passwd", p)) }, tree.ErrChanged},
+		{"replaced", func(p string) error {
+			return errors.Join(os.WriteFile(p+"2", []byte("x"), 0o644), os.Rename(p+"2", p))
+		}, tree.ErrChanged},
+	} {
+		dir := makeDir(t, "f=x")
+		tr, _, err := fromdir.Read(t.Context(), dir, fromdir.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "f")
+		if err := test.change(path); err != nil {
+			t.Fatal(err)
+		}
+		err = tr.Lookup("f").Content.(tree.Verifier).Verify()
+		if !errors.Is(err, test.want) || err != nil && !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
 	}
 }

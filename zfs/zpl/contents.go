@@ -1,6 +1,7 @@
 package zpl
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -25,6 +26,13 @@ const (
 	batches     = 16      // in flight
 )
 
+// Small files are kept in memory from the first reading on, while there is room: opening them
+// again would take longer than all else that is done with them.
+const (
+	keepFile = 32 << 10 // bytes of a file that is kept
+	keepAll  = 64 << 20 // bytes of all
+)
+
 // digest is the SHA-256 of a file's contents: over its size and, for each block of 128 KiB
 // that is not all zeros, offset and SHA-256. Blocks can thus be hashed on all cores, and
 // holes cost nothing.
@@ -36,6 +44,7 @@ type file struct {
 	name   string // its first, for the order
 	digest digest
 	print  uint64 // fingerprint of the contents, to compare the second reading with
+	kept   []byte // the block of a small file, which then is not read a second time
 	blocks uint32 // that are not holes
 	elf    bool
 }
@@ -174,7 +183,10 @@ type generator struct {
 
 // add appends a piece that needs room for its data; false means that reading was given up.
 func (g *generator) add(p piece) bool {
-	room := int(roundUp(int64(p.n), int64(blockSizeOf(p.file.node.Size))))
+	room := 0
+	if p.data == nil {
+		room = int(roundUp(int64(p.n), int64(blockSizeOf(p.file.node.Size))))
+	}
 	if g.b != nil && (g.b.used+room > batchSize || len(g.b.pieces) == batchPieces) {
 		g.flush()
 	}
@@ -190,8 +202,10 @@ func (g *generator) add(p piece) bool {
 		}
 		g.b.used, g.b.pieces, g.b.ready = 0, g.b.pieces[:0], make(chan struct{})
 	}
-	p.data = g.b.buf[g.b.used:][:room:room]
-	g.b.used += room
+	if p.data == nil {
+		p.data = g.b.buf[g.b.used:][:room:room]
+		g.b.used += room
+	}
 	g.b.pieces = append(g.b.pieces, p)
 	return true
 }
@@ -206,6 +220,9 @@ func (g *generator) flush() {
 
 func (g *generator) file(f *file) bool {
 	size := f.node.Size
+	if f.kept != nil {
+		return g.add(piece{file: f, n: int(size), data: f.kept, first: true, last: true})
+	}
 	if size <= blockSize {
 		return g.add(piece{file: f, n: int(size), first: true, last: true, hole: size == 0})
 	}
@@ -249,6 +266,10 @@ func (p *piece) read(sum bool) {
 	if p.n == 0 || p.err != nil {
 		return
 	}
+	if p.file.kept != nil {
+		p.err = p.file.node.Content.(tree.Verifier).Verify()
+		return
+	}
 	var f tree.File
 	if p.open != nil {
 		f = p.open
@@ -290,6 +311,16 @@ func allZero(b []byte) bool {
 		b = b[32:]
 	}
 	return true
+}
+
+// keep holds on to the block of a small file if there is room for it beside the used bytes.
+// Only the content itself can tell, later, that the file has not changed.
+func (p *piece) keep(used *int64) {
+	_, ok := p.file.node.Content.(tree.Verifier)
+	if ok && p.first && p.last && !p.hole && p.n <= keepFile && *used+int64(len(p.data)) <= keepAll {
+		*used += int64(len(p.data))
+		p.file.kept = bytes.Clone(p.data)
+	}
 }
 
 // digester turns the pieces of one file after another into digests.

@@ -242,11 +242,13 @@ func (p *Plan) digest(ctx context.Context) error {
 	report := p.reporter(Digesting)
 	var d digester
 	var f fingerprint
+	var kept int64
 	return readContents(ctx, p.files, true, func(pc *piece) error {
 		if pc.off == 0 && !pc.hole {
 			pc.file.elf = slices.Equal(pc.data[:len(elfMagic)], elfMagic)
 		}
 		f.add(pc)
+		pc.keep(&kept)
 		if sum, blocks, done := d.add(pc); done {
 			pc.file.digest, pc.file.print, pc.file.blocks = sum, uint64(f), blocks
 			p.size += int64(blocks) * int64(blockSizeOf(pc.file.node.Size))

@@ -342,7 +342,7 @@ func (w *writer) files(ctx context.Context) error {
 			}
 		}
 		if print.add(pc); pc.last {
-			if uint64(print) != f.print {
+			if f.kept == nil && uint64(print) != f.print {
 				return fmt.Errorf("%w: its contents differ from the first reading", tree.ErrChanged)
 			}
 			if err := w.spill(current.Object, spill); err != nil {

@@ -641,3 +641,55 @@ func TestDeep(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// verified is a source whose small contents are kept from the first reading.
+type verified struct {
+	*source
+	verify error
+	asked  atomic.Int32
+}
+
+func (v *verified) Verify() error {
+	v.asked.Add(1)
+	return v.verify
+}
+
+// What was kept from the first reading gives the same stream as a second reading, and is
+// asked whether it changed.
+func TestKept(t *testing.T) {
+	broken := errors.New("broken")
+	for _, size := range []int{1, 512, 32 << 10, 32<<10 + 1, 200000} {
+		data := noise(size)
+		build := func(c tree.Content) *zpl.Plan {
+			m := newTree(t)
+			m.add("f", &tree.Node{Mode: tree.TypeFile | 0o644, Size: int64(size), Content: c})
+			p, err := zpl.NewPlan(t.Context(), m.seal(), zpl.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		var open atomic.Int32
+		var want, got bytes.Buffer
+		if err := build(&source{data: constant(data), open: &open}).Write(t.Context(), &want); err != nil {
+			t.Fatal(err)
+		}
+		v := &verified{source: &source{data: constant(data), open: &open}}
+		if err := build(v).Write(t.Context(), &got); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Bytes(), want.Bytes()) {
+			t.Errorf("%d bytes: another stream", size)
+		}
+		if kept := v.asked.Load() == 1; kept != (size <= 32<<10) {
+			t.Errorf("%d bytes: asked %d times", size, v.asked.Load())
+		}
+		if size > 32<<10 {
+			continue
+		}
+		v = &verified{source: &source{data: constant(data), open: &open}, verify: broken}
+		if err := build(v).Write(t.Context(), io.Discard); !errors.Is(err, broken) || !strings.Contains(err.Error(), `"f"`) {
+			t.Errorf("%d bytes: changed: error %v", size, err)
+		}
+	}
+}
