@@ -112,11 +112,12 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if err := opts.complete(env, imageOpts); err != nil {
 		return err
 	}
-	src, err := openSource(ctx, env, opts.Source, opts.source)
+	src, err := openSource(ctx, env, opts.Source, opts.source, progress)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
+	progress.Finish()
 	if !opts.Quiet {
 		src.report(env)
 	}

@@ -116,7 +116,7 @@ func samePath(a, b string) bool {
 }
 
 // openSource reads the tree that SOURCE names, and seals it.
-func openSource(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (_ *openedSource, err error) {
+func openSource(ctx context.Context, env *cli.Env, arg string, opts sourceOptions, progress *cli.Progress) (_ *openedSource, err error) {
 	owners, err := source.ParseOwners(opts.Owners)
 	if err != nil {
 		return nil, &cli.UsageError{Err: err}
@@ -127,11 +127,11 @@ func openSource(ctx context.Context, env *cli.Env, arg string, opts sourceOption
 	}
 	var s *openedSource
 	if info, err := os.Stat(at.path); at.path != "-" && err == nil && info.IsDir() {
-		s, err = openDir(ctx, at, owners, opts)
+		s, err = openDir(ctx, at, owners, opts, progress)
 		if err != nil {
 			return nil, err
 		}
-	} else if s, err = openTar(ctx, env, at.path, owners, opts); err != nil {
+	} else if s, err = openTar(ctx, env, at.path, owners, opts, progress); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -150,7 +150,7 @@ func openSource(ctx context.Context, env *cli.Env, arg string, opts sourceOption
 	return s, nil
 }
 
-func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOptions) (*openedSource, error) {
+func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
 	s := &openedSource{what: fmt.Sprintf("directory %q", at.path)}
 	metalog := opts.Metalog
 	if at.dataset != nil {
@@ -163,6 +163,7 @@ func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOp
 		}
 	}
 	read := fromdir.Options{Owners: owners, Exclude: opts.Exclude}
+	read.Progress = func(names int) { progress.Count("looking at names", int64(names)) }
 	if metalog != "" && metalog != "none" {
 		f, err := os.Open(metalog)
 		if err != nil {
@@ -181,8 +182,9 @@ func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOp
 	return s, nil
 }
 
-func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owners, opts sourceOptions) (*openedSource, error) {
-	read := fromtar.Options{Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, Decompress: decompress}
+func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owners, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
+	read := fromtar.Options{Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir}
+	read.Decompress = func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, progress) }
 	s := &openedSource{what: fmt.Sprintf("tar %q", path)}
 	var src *fromtar.Source
 	var err error
@@ -199,7 +201,24 @@ func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owner
 	return s, nil
 }
 
-func decompress(r io.Reader) (io.ReadCloser, bool, error) {
+// decompress unpacks what is compressed, and shows how far it came.
+func decompress(r io.Reader, progress *cli.Progress) (io.ReadCloser, bool, error) {
 	rc, format, err := compress.NewReader(r, compress.Options{})
-	return rc, format != compress.None, err
+	if err != nil {
+		return nil, false, err
+	}
+	return &unpacking{rc, progress, 0}, format != compress.None, nil
+}
+
+type unpacking struct {
+	io.ReadCloser
+	progress *cli.Progress
+	n        int64
+}
+
+func (u *unpacking) Read(p []byte) (int, error) {
+	n, err := u.ReadCloser.Read(p)
+	u.n += int64(n)
+	u.progress.Update("unpacking", u.n, -1)
+	return n, err
 }

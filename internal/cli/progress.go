@@ -23,8 +23,18 @@ func (e *Env) NewProgress(quiet bool) *Progress {
 // showAfter is how long work goes on unseen.
 const showAfter = time.Second
 
-// Update says that done of total bytes are done of what. A new what begins a new line.
+// Update says that done of total bytes are done of what; a total of -1 is not known. A new what
+// begins a new line.
 func (p *Progress) Update(what string, done, total int64) {
+	p.update(what, done, total, progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true))
+}
+
+// Count is Update for things that are no bytes, whose total is not known.
+func (p *Progress) Count(what string, done int64) {
+	p.update(what, done, -1, progressbar.OptionShowCount(), progressbar.OptionShowIts())
+}
+
+func (p *Progress) update(what string, done, total int64, unit ...progressbar.Option) {
 	if !p.on {
 		return
 	}
@@ -36,11 +46,10 @@ func (p *Progress) Update(what string, done, total int64) {
 		if time.Since(p.since) < showAfter {
 			return
 		}
-		p.bar = progressbar.NewOptions64(total,
+		p.bar = progressbar.NewOptions64(total, append(unit,
 			progressbar.OptionSetWriter(p.env.Stderr), progressbar.OptionSetDescription(what),
-			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+			progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())...)
 	}
 	p.bar.Set64(done)
 }

@@ -76,11 +76,11 @@ func (f figure) wall() float64 {
 	return f.series.wall()
 }
 
-func (f figure) cpu() float64 {
+func (f figure) user() float64 {
 	if f.series == nil {
 		return 0
 	}
-	return f.series.cpu()
+	return f.series.user()
 }
 
 func (b *bench) growKind(ctx context.Context, k kind) (err error) {
@@ -127,9 +127,9 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 		}
 		b.report.Inputs = append(b.report.Inputs, input)
 		measured := pipeline{commands: [][]string{{b.self, "stream", dir}, {"cat"}}}
-		jobs := []job{{"imagetools stream, " + input.Name, st.stream, measured.run}}
+		jobs := []job{{"imagetools stream, " + input.Name, st.stream, input.warm, measured.run}}
 		if st.gzip > 0 {
-			jobs = append(jobs, job{"imagetools create-image, " + input.Name, st.gzip, b.createImage(dir, "gzip")})
+			jobs = append(jobs, job{"imagetools create-image, " + input.Name, st.gzip, input.warm, b.createImage(dir, "gzip")})
 		}
 		for i, s := range b.alternate(ctx, jobs...) {
 			what, before := "stream", &stream
@@ -138,7 +138,7 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 			}
 			now := figure{st, s}
 			b.report.add(growthRow(section, st.label+", "+what, k.unit, now, *before, figure.wall))
-			b.report.add(growthRow(section, st.label+", "+what+", CPU", k.unit, now, *before, figure.cpu))
+			b.report.add(growthRow(section, st.label+", "+what+", user CPU", k.unit, now, *before, figure.user))
 			b.report.add(memoryRow(section, st.label+", "+what+", peak memory", s, input.Entries))
 			*before = now
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // input is a tree that was measured on.
@@ -22,30 +24,68 @@ type input struct {
 	Name    string `json:"name"`
 	Entries int    `json:"entries"`
 	Bytes   int64  `json:"bytes"` // in regular files, hard links counted each time
+	warm    string // the tree, if it is to be read before each run
 }
 
 func (i input) String() string {
 	return fmt.Sprintf("%s: %d entries, %s", i.Name, i.Entries, megabytes(i.Bytes))
 }
 
+// warmLimit is the largest tree that is read before each run: larger ones take
+// too long, and may not fit into memory anyway.
+const warmLimit = 2 << 30
+
 func measureTree(ctx context.Context, name, dir string) (input, error) {
 	in := input{Name: name}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return err
-		}
+	var blocks int64
+	err := walkFiles(ctx, dir, func(_ string, info fs.FileInfo) error {
 		in.Entries++
-		if d.Type().IsRegular() {
-			info, err := d.Info()
-			if err != nil {
-				return err
-			}
+		if info.Mode().IsRegular() {
 			in.Bytes += info.Size()
+			blocks += onDisk(info)
 		}
 		return nil
 	})
+	if blocks <= warmLimit {
+		in.warm = dir
+	}
 	return in, err
 }
+
+// warm reads the dense files of a tree, since some machines drop from memory
+// what was not used for half a minute.
+func warm(ctx context.Context, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	return walkFiles(ctx, dir, func(path string, info fs.FileInfo) error {
+		if !info.Mode().IsRegular() || onDisk(info) < info.Size() {
+			return nil
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(io.Discard, f)
+		return err
+	})
+}
+
+func walkFiles(ctx context.Context, dir string, visit func(path string, info fs.FileInfo) error) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return visit(path, info)
+	})
+}
+
+func onDisk(info fs.FileInfo) int64 { return info.Sys().(*syscall.Stat_t).Blocks << 9 }
 
 // unpackDebian makes b.tree, a Debian root file system.
 func (b *bench) unpackDebian(ctx context.Context) error {

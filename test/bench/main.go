@@ -136,7 +136,7 @@ func run(ctx context.Context, args []string) (err error) {
 func (b *bench) announce() error {
 	need, growth, takes := int64(4<<30), "", "5 minutes"
 	if !b.skipGrowth {
-		need, takes = 28<<30, "15 minutes, never more than 20"
+		need, takes = 20<<30, "15 minutes, never more than 20"
 		growth = "\n  growth: imagetools alone, 10⁴ to 10⁶ small files and 1 to 16 GiB, dense and sparse"
 	}
 	say(`on one tree, the ratios of imagetools to other programs:

@@ -135,9 +135,10 @@ func (r *report) table(out io.Writer) {
 	w.Flush()
 	fmt.Fprint(out, `
 ratio is ours : other. CPU is that of all processes. With disk reads, the input was not in
-memory and the time is the disk's as well. stream reads contents twice, as their digest stands
-in the first record. create-image syncs what it wrote to disk, the other programs do not. The
-time of libdeflate includes tar into a file; that of zfs send begins with the dataset filled.
+memory: the time is the disk's as well, and CPU the kernel's for it. stream reads contents
+twice, as their digest stands in the first record. create-image syncs what it wrote to disk,
+the other programs do not. The time of libdeflate includes tar into a file; that of zfs send
+begins with the dataset filled.
 `)
 }
 

@@ -19,7 +19,8 @@ import (
 // sample is one run of a job.
 type sample struct {
 	Wall    seconds `json:"wall_s"`
-	CPU     seconds `json:"cpu_s,omitzero"`           // user and system, of all processes; 0 if unknown
+	User    seconds `json:"user_s,omitzero"`          // CPU time of all processes; 0 if unknown
+	System  seconds `json:"system_s,omitzero"`        // the same, in the kernel
 	PeakRSS int64   `json:"peak_rss_bytes,omitzero"`  // of the largest process; 0 if unknown
 	Read    int64   `json:"disk_read_bytes,omitzero"` // by all processes, that is, not from memory
 	Size    int64   `json:"size_bytes,omitzero"`      // of the file that was made; 0 if none
@@ -36,7 +37,8 @@ func (s seconds) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%.4f",
 // job is a thing to be timed.
 type job struct {
 	name   string
-	rounds int // how often
+	rounds int    // how often
+	warm   string // tree to have in memory
 	run    func(ctx context.Context) (sample, error)
 }
 
@@ -62,9 +64,12 @@ func median[T int64 | float64](s *series, get func(sample) T) T {
 }
 
 func (s *series) wall() float64 { return median(s, func(x sample) float64 { return x.Wall.float() }) }
-func (s *series) cpu() float64  { return median(s, func(x sample) float64 { return x.CPU.float() }) }
-func (s *series) read() int64   { return median(s, func(x sample) int64 { return x.Read }) }
-func (s *series) size() int64   { return median(s, func(x sample) int64 { return x.Size }) }
+func (s *series) user() float64 { return median(s, func(x sample) float64 { return x.User.float() }) }
+func (s *series) cpu() float64 {
+	return median(s, func(x sample) float64 { return (x.User + x.System).float() })
+}
+func (s *series) read() int64 { return median(s, func(x sample) int64 { return x.Read }) }
+func (s *series) size() int64 { return median(s, func(x sample) int64 { return x.Size }) }
 
 // peak is the largest of all samples.
 func (s *series) peak() int64 {
@@ -94,6 +99,10 @@ func (b *bench) alternate(ctx context.Context, jobs ...job) []*series {
 				s.NotRun = context.Cause(ctx).Error()
 				continue
 			}
+			if err := warm(ctx, j.warm); err != nil {
+				s.NotRun = err.Error()
+				continue
+			}
 			x, err := j.run(ctx)
 			switch {
 			case ctx.Err() != nil:
@@ -108,7 +117,7 @@ func (b *bench) alternate(ctx context.Context, jobs ...job) []*series {
 				continue
 			}
 			say("%-48s %8.2f s  %7.2f s CPU  peak %8s  read from disk %8s",
-				s.Name, x.Wall.float(), x.CPU.float(), megabytes(x.PeakRSS), megabytes(x.Read))
+				s.Name, x.Wall.float(), (x.User + x.System).float(), megabytes(x.PeakRSS), megabytes(x.Read))
 		}
 	}
 	b.report.Series = append(b.report.Series, all...)
@@ -171,7 +180,8 @@ func (p pipeline) run(ctx context.Context) (x sample, err error) {
 			continue
 		}
 		usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		x.CPU += seconds(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime())
+		x.User += seconds(cmd.ProcessState.UserTime())
+		x.System += seconds(cmd.ProcessState.SystemTime())
 		x.PeakRSS = max(x.PeakRSS, usage.Maxrss<<10)
 		x.Read += usage.Inblock << 9
 	}
@@ -201,7 +211,8 @@ func fileSize(name string) (int64, error) {
 // plus is one sample after the other.
 func (x sample) plus(y sample) sample {
 	y.Wall += x.Wall
-	y.CPU += x.CPU
+	y.User += x.User
+	y.System += x.System
 	y.PeakRSS = max(x.PeakRSS, y.PeakRSS)
 	y.Read += x.Read
 	return y

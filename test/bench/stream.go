@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"os"
-	"runtime/debug"
 	"runtime/pprof"
 
 	"imagetools/tree/fromdir"
@@ -15,7 +14,6 @@ import (
 // stream is `bench stream DIR`: what create-image does before it compresses, to
 // standard output. $CPUPROFILE and $MEMPROFILE name files for profiles.
 func stream(ctx context.Context, dir string) error {
-	debug.SetGCPercent(25) // as cmd/imagetools does
 	if name := os.Getenv("CPUPROFILE"); name != "" {
 		f, err := os.Create(name)
 		if err != nil {

@@ -61,6 +61,9 @@ type Options struct {
 	Exclude  []string // globs, see [source.Excludes]
 	NoXattrs bool
 
+	// Progress, if set, is told now and then how many names were read. Calls do not overlap.
+	Progress func(names int)
+
 	// Workers is how many directories, or parts of large ones, are read at once; 0 stands
 	// for a number that suits the machine. The result is the same for any.
 	Workers int
@@ -83,6 +86,7 @@ func Read(ctx context.Context, dir string, opts Options) (*tree.Tree, *source.Re
 		euid:     os.Geteuid(),
 		report:   &source.Report{},
 		tree:     tree.New(),
+		progress: opts.Progress,
 	}
 	if !opts.NoXattrs && !haveXattrs {
 		w.report.Note("extended attributes and ACLs are not read on %s", runtime.GOOS)
@@ -123,8 +127,11 @@ type walker struct {
 	euid     int
 	tree     *tree.Tree
 
+	progress func(names int)
+
 	mu     sync.Mutex
 	wake   *sync.Cond
+	seen   int    // names
 	queue  []task // last in, first out: keeps it short
 	busy   int
 	err    error // ends the walk
@@ -272,6 +279,9 @@ func (w *walker) work(ctx context.Context) {
 		f.do(t)
 		w.mu.Lock()
 		w.busy--
+		if w.seen += f.names; w.progress != nil {
+			w.progress(w.seen)
+		}
 		w.take(&f)
 		if w.busy == 0 || len(f.tasks) > 0 {
 			w.wake.Broadcast()
@@ -282,6 +292,7 @@ func (w *walker) work(ctx context.Context) {
 // findings are what one task found; the walker takes them over under its lock.
 type findings struct {
 	w        *walker
+	names    int
 	tasks    []task
 	faults   []pathFault
 	warnings []source.Warning
@@ -375,6 +386,7 @@ func (l *listing) open() error {
 
 // entry reads the metadata of one name.
 func (f *findings) entry(l *listing, i int) {
+	f.names++
 	w, name := f.w, l.names[i]
 	var st unix.Stat_t
 	if err := lstatAt(l.fd, name, &st); err != nil {
