@@ -105,25 +105,26 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 		if reason == "" {
 			say("making %s: %s", k.name, st.label)
 			began := time.Now()
-			err := k.grow(ctx, dir, stream.units, st.units)
-			if ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
-			if err != nil {
+			if err := k.grow(ctx, dir, stream.units, st.units); err != nil {
 				reason = err.Error()
 			}
+			syscall.Sync() // else it is written while times are taken
 			making = time.Since(began)
 		}
+		var input input
+		if reason == "" {
+			var err error
+			if input, err = measureTree(ctx, k.name+", "+st.label, dir); err != nil {
+				reason = err.Error()
+			}
+		}
 		if reason != "" {
+			if ctx.Err() != nil {
+				reason = context.Cause(ctx).Error()
+			}
 			say("%s: %s: not run: %s", k.name, st.label, reason)
 			b.report.add(row{Section: section, Figure: st.label, NotRun: reason})
 			continue
-		}
-		syscall.Sync() // else it is written while times are taken
-
-		input, err := measureTree(ctx, k.name+", "+st.label, dir)
-		if err != nil {
-			return err
 		}
 		b.report.Inputs = append(b.report.Inputs, input)
 		measured := pipeline{commands: [][]string{{b.self, "stream", dir}, {"cat"}}}

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"os"
+	"runtime/debug"
 	"runtime/pprof"
 
 	"imagetools/tree/fromdir"
@@ -35,6 +36,7 @@ func stream(ctx context.Context, dir string) error {
 	if err := t.Seal(); err != nil {
 		return err
 	}
+	debug.SetMemoryLimit(224<<20 + 380*int64(t.Len())) // as cmd/imagetools does
 	plan, err := zpl.NewPlan(ctx, t, zpl.Options{})
 	if err != nil {
 		return err
