@@ -4,8 +4,8 @@ import "math/bits"
 
 const (
 	// searchDepth is the number of candidates tried at a position. It sets the balance of speed
-	// and size: 24 takes 9 % more time for 0.24 % less output, 8 takes 5 % less for 0.6 % more.
-	searchDepth = 16
+	// and size: 16 takes 5 % more time for 0.6 % less output, 24 takes 14 % for 0.9 %.
+	searchDepth = 8
 
 	// farDistance is where three literals become cheaper than a match of three bytes.
 	farDistance = 8192
