@@ -63,12 +63,13 @@ input 1 | zfs receive zones/many
 mount -t zfs -o zfsutil zones/many /mnt
 cd /mnt
 [ "$(ls -a | wc -l)" = %[1]d ] # with . and ..
-find . -type f -print0 | xargs -0 cat | sort -n | cmp - <(seq 0 %[2]d)
+seq 0 %[2]d >/tmp/want
+find . -type f -print0 | xargs -0 cat | sort -n | cmp - /tmp/want
 for i in $(seq 3000); do echo "$i" >"new $i"; done
 for i in $(seq 1000 1300); do mv "entry number $i" "moved $i"; done
 [ "$(ls -a | wc -l)" = $((%[1]d + 3000)) ]
 [ "$(cat 'moved 1234')" = 1234 ]
-find . -type f -delete
+find . -type f -print0 | xargs -0 rm
 [ "$(ls -a | wc -l)" = 2 ]
 cd /
 umount /mnt
