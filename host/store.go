@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Pool is the name of the pool that datasets are named in.
@@ -37,6 +38,9 @@ func (s Store) Lookup(name string) (*Dataset, error) {
 	}
 	path := filepath.Join(s.Dir, short)
 	info, err := os.Lstat(path)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("the store %q is no folder: %w", s.Dir, fs.ErrNotExist)
+	}
 	if err != nil {
 		return nil, err
 	}

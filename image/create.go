@@ -148,7 +148,8 @@ func Suffix(imageType string, c compress.Format) string {
 // output is the pair of files on their way.
 type output struct {
 	dir                     string
-	madeDir                 bool
+	made                    []string // folders that did not exist, the deepest first
+	force                   bool
 	imagePath, manifestPath string
 	image, manifest         *renameio.PendingFile
 	sha1, sha256            hash.Hash
@@ -157,34 +158,52 @@ type output struct {
 }
 
 func openOutput(opts Options, m *manifest.Manifest) (_ *output, err error) {
-	o := &output{dir: opts.Dir, sha1: sha1.New(), sha256: sha256.New()}
+	o := &output{dir: filepath.Clean(opts.Dir), force: opts.Force, sha1: sha1.New(), sha256: sha256.New()}
 	// The rules for names and versions let slashes through.
 	base := filepath.Join(opts.Dir, strings.ReplaceAll(m.Name+"-"+m.Version, "/", "_"))
 	o.imagePath = base + Suffix(m.Type, opts.Compression)
 	o.manifestPath = base + ".json"
-	if !opts.Force {
-		for _, path := range []string{o.imagePath, o.manifestPath} {
-			if _, err := os.Lstat(path); err == nil {
-				return nil, fmt.Errorf("%q: %w", path, ErrExists)
-			}
-		}
-	}
-	if _, err := os.Stat(opts.Dir); errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(opts.Dir, 0o777); err != nil {
-			return nil, fmt.Errorf("make the output folder: %w", err)
-		}
-		o.madeDir = true
+	if err := o.checkNames(); err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.cleanup())
 		}
 	}()
+	if err := o.makeDir(); err != nil {
+		return nil, fmt.Errorf("make the output folder: %w", err)
+	}
 	if o.image, err = pending(o.imagePath); err != nil {
 		return nil, err
 	}
 	o.manifest, err = pending(o.manifestPath)
 	return o, err
+}
+
+// checkNames looks for what is in the way of the files.
+func (o *output) checkNames() error {
+	for _, path := range []string{o.imagePath, o.manifestPath} {
+		info, err := os.Lstat(path)
+		switch {
+		case err != nil:
+		case info.IsDir():
+			return fmt.Errorf("%q: is a directory", path)
+		case !o.force:
+			return fmt.Errorf("%q: %w", path, ErrExists)
+		}
+	}
+	return nil
+}
+
+// makeDir makes the output folder, and remembers which folders it made.
+func (o *output) makeDir() error {
+	for dir := o.dir; ; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return os.MkdirAll(o.dir, 0o777)
+		}
+		o.made = append(o.made, dir)
+	}
 }
 
 func pending(path string) (*renameio.PendingFile, error) {
@@ -248,24 +267,50 @@ func (o *output) writeManifest(m *manifest.Manifest) error {
 	return nil
 }
 
-// commit syncs both files and gives them their names.
+// commit syncs both files and gives them their names. If only one could have its name, what
+// was there before stays.
 func (o *output) commit() error {
+	if err := o.checkNames(); err != nil { // again: that was long ago
+		return err
+	}
 	if err := o.manifest.Sync(); err != nil {
 		return fmt.Errorf("write %q: %w", o.manifestPath, err)
 	}
+	old := o.image.Name() + ".old"
+	if os.Link(o.imagePath, old) != nil {
+		old = "" // there is none, or the file system knows no links
+	}
 	if err := o.image.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("write %q: %w", o.imagePath, err)
+		return errors.Join(fmt.Errorf("write %q: %w", o.imagePath, err), remove(old))
 	}
 	if err := o.manifest.CloseAtomicallyReplace(); err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", o.manifestPath, err), os.Remove(o.imagePath))
+		err = fmt.Errorf("write %q: %w", o.manifestPath, err)
+		if old != "" {
+			return errors.Join(err, os.Rename(old, o.imagePath))
+		}
+		return errors.Join(err, os.Remove(o.imagePath))
 	}
 	o.committed = true
+	if err := remove(old); err != nil {
+		return err
+	}
 	return syncDir(o.dir)
 }
 
-// syncDir makes the names durable. Some file systems cannot; the files themselves are safe.
+func remove(path string) error {
+	if path == "" {
+		return nil
+	}
+	return os.Remove(path)
+}
+
+// syncDir makes the names durable. Some file systems cannot, nor can one who may write but not
+// read there; the files themselves are safe.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -284,8 +329,10 @@ func (o *output) cleanup() error {
 			errs = append(errs, f.Cleanup())
 		}
 	}
-	if o.madeDir && !o.committed {
-		errs = append(errs, os.Remove(o.dir))
+	if !o.committed {
+		for _, dir := range o.made {
+			os.Remove(dir) // unless somebody else uses it by now
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -103,16 +103,18 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 }
 
 func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, public *bool) error {
-	imageOpts, err := opts.imageOptions(env, public)
+	imageOpts, err := cli.Interruptible(ctx, func() (*image.Options, error) { return opts.imageOptions(env, public) })
 	if err != nil {
 		return err
 	}
 	progress := env.NewProgress(opts.Quiet)
 	defer progress.Finish()
-	if err := opts.complete(env, imageOpts); err != nil {
-		return err
-	}
-	src, err := openSource(ctx, env, opts.Source, opts.source, progress)
+	src, err := cli.Interruptible(ctx, func() (*openedSource, error) {
+		if err := opts.complete(env, imageOpts); err != nil {
+			return nil, err
+		}
+		return openSource(ctx, env, opts.Source, opts.source, progress)
+	})
 	if err != nil {
 		return err
 	}

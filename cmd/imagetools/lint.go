@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ Exit status: 0 valid, 1 invalid or unreadable, 2 usage.`,
 		Args: exactArgs("MANIFEST"),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.Manifest = args[0]
-			return runLint(env, opts)
+			return runLint(c.Context(), env, opts)
 		},
 	}
 	cmd.Flags().StringVar(&opts.For, "for", string(manifest.IMGADM), "the reader to judge for: imgadm, public, private or dc")
@@ -46,12 +47,12 @@ Exit status: 0 valid, 1 invalid or unreadable, 2 usage.`,
 	return cmd
 }
 
-func runLint(env *cli.Env, opts lintOptions) error {
+func runLint(ctx context.Context, env *cli.Env, opts lintOptions) error {
 	reader := manifest.For(opts.For)
 	if !slices.Contains(manifest.Readers(), reader) {
 		return cli.Usagef("lint: --for %q: it is one of %v", opts.For, manifest.Readers())
 	}
-	text, err := readFileOrStdin(env, opts.Manifest)
+	text, err := cli.Interruptible(ctx, func() ([]byte, error) { return readFileOrStdin(env, opts.Manifest) })
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,11 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	code := run(ctx, cli.NewEnv(), filepath.Base(os.Args[0]), os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -51,6 +55,13 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 imgadm - on any machine, without ZFS, without a zone and without root.
 
 Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return cli.Usagef("unknown command %q", args[0])
+			}
+			return c.Help()
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

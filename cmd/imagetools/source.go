@@ -131,6 +131,8 @@ func openSource(ctx context.Context, env *cli.Env, arg string, opts sourceOption
 		if err != nil {
 			return nil, err
 		}
+	} else if opts.Metalog != "" && opts.Metalog != "none" {
+		return nil, cli.Usagef("--metalog %q: only a directory has one, a tar holds owners and modes itself", opts.Metalog)
 	} else if s, err = openTar(ctx, env, at.path, owners, opts, progress); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,36 @@ func (e *Env) SourceDateEpoch() (*int64, error) {
 		return nil, Hint(fmt.Errorf("SOURCE_DATE_EPOCH is %q", s), "set it to whole seconds since 1970, or unset it")
 	}
 	return &sec, nil
+}
+
+// grace is how long an interrupted function has to end by itself.
+const grace = 300 * time.Millisecond
+
+// Interruptible runs f, and returns when f does, or soon after ctx ends. An f that waits then
+// (for a pipe, or an answer on a terminal) is left behind, so it must be one that leaves
+// nothing when the process exits.
+func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := f()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-time.After(grace):
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // Warnf prints a warning.

@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
 
 // Progress shows how far work on bytes has come, on a terminal, if it takes over a second.
+// It is safe for concurrent use.
 type Progress struct {
 	env   *Env
 	on    bool
+	mu    sync.Mutex // guards what follows
 	what  string
 	since time.Time
 	bar   *progressbar.ProgressBar
@@ -38,8 +41,10 @@ func (p *Progress) update(what string, done, total int64, unit ...progressbar.Op
 	if !p.on {
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if what != p.what {
-		p.Finish()
+		p.finish()
 		p.what, p.since = what, time.Now()
 	}
 	if p.bar == nil {
@@ -56,6 +61,12 @@ func (p *Progress) update(what string, done, total int64, unit ...progressbar.Op
 
 // Finish clears the line.
 func (p *Progress) Finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finish()
+}
+
+func (p *Progress) finish() {
 	if p.bar != nil {
 		p.bar.Clear()
 		p.bar = nil

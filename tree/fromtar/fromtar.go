@@ -244,7 +244,7 @@ func (b *builder) read(ctx context.Context) error {
 // damage words an error of archive/tar about the headers at b.at.
 func (b *builder) damage(in *seekReader, count int, err error) error {
 	switch {
-	case count == 0 && (errors.Is(err, tar.ErrHeader) || b.archive.size < blockSize):
+	case count == 0 && (errors.Is(err, tar.ErrHeader) && !b.hasMagic() || b.archive.size < blockSize):
 		return source.WithHint(fmt.Errorf("%q: not a tar archive", b.archive.name),
 			"tar, and tar compressed by gzip, bzip2, xz or zstd are understood")
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -258,6 +258,13 @@ func (b *builder) damage(in *seekReader, count int, err error) error {
 		return fmt.Errorf("%q: at byte %d: %w", b.archive.name, b.at, err)
 	}
 	return fmt.Errorf("%q: at byte %d, after member %q: %w", b.archive.name, b.at, b.member, err)
+}
+
+// hasMagic tells whether the archive begins with a POSIX or GNU header, sound or not.
+func (b *builder) hasMagic() bool {
+	magic := make([]byte, len("ustar"))
+	b.archive.file.ReadAt(magic, 257)
+	return string(magic) == "ustar"
 }
 
 // finish does what has to wait for the last member.

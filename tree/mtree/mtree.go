@@ -124,7 +124,9 @@ type LineError struct {
 	Err  error
 }
 
-func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.Name, e.Line, e.Err) }
+func (e *LineError) Error() string {
+	return fmt.Sprintf("%s:%d: %s", e.Name, e.Line, strings.ReplaceAll(e.Err.Error(), "\n", "; "))
+}
 func (e *LineError) Unwrap() error { return e.Err }
 
 // maxLine bounds a line with its continuations.

@@ -29,8 +29,8 @@ const (
 // Small files are kept in memory from the first reading on, while there is room: opening them
 // again would take longer than all else that is done with them.
 const (
-	keepFile = 32 << 10 // bytes of a file that is kept
-	keepAll  = 64 << 20 // bytes of all
+	keepFile = 16 << 10 // bytes of a file that is kept
+	keepAll  = 32 << 20 // bytes of all
 )
 
 // digest is the SHA-256 of a file's contents: over its size and, for each block of 128 KiB

@@ -11,7 +11,7 @@
 //
 // Contents are read twice. [NewPlan] digests them, since the guid of the snapshot, which is
 // a hash over everything, stands in the first record; [Plan.Write] reads them again, and
-// fails with [tree.ErrChanged] where it finds something else. Of small files, the first 64 MiB
+// fails with [tree.ErrChanged] where it finds something else. Of small files, the first 32 MiB
 // are kept from the first reading, and their contents only asked whether they changed.
 //
 // # Objects
@@ -28,7 +28,7 @@
 //
 // # Memory
 //
-// About 110 bytes for each file, the entries of the largest directory, 64 MiB of small files and
+// About 110 bytes for each file, the entries of the largest directory, 32 MiB of small files and
 // 16 MiB of buffers.
 //
 // Source of the format: zfs_znode.h, zfs_sa.c, zfs_acl.c and dmu_send.c of illumos and

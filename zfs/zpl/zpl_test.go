@@ -658,7 +658,7 @@ func (v *verified) Verify() error {
 // asked whether it changed.
 func TestKept(t *testing.T) {
 	broken := errors.New("broken")
-	for _, size := range []int{1, 512, 32 << 10, 32<<10 + 1, 200000} {
+	for _, size := range []int{1, 512, 16 << 10, 16<<10 + 1, 200000} {
 		data := noise(size)
 		build := func(c tree.Content) *zpl.Plan {
 			m := newTree(t)
@@ -681,10 +681,10 @@ func TestKept(t *testing.T) {
 		if !bytes.Equal(got.Bytes(), want.Bytes()) {
 			t.Errorf("%d bytes: another stream", size)
 		}
-		if kept := v.asked.Load() == 1; kept != (size <= 32<<10) {
+		if kept := v.asked.Load() == 1; kept != (size <= 16<<10) {
 			t.Errorf("%d bytes: asked %d times", size, v.asked.Load())
 		}
-		if size > 32<<10 {
+		if size > 16<<10 {
 			continue
 		}
 		v = &verified{source: &source{data: constant(data), open: &open}, verify: broken}
