@@ -68,22 +68,21 @@ func (e *InvalidError) Error() string {
 	return b.String()
 }
 
+// Check reports what [Create] would refuse before there is a tree: files that exist
+// ([ErrExists]) and an invalid manifest ([*InvalidError]).
+func Check(opts Options) error {
+	_, err := newOutput(&opts)
+	return err
+}
+
 // Create writes the image of a sealed tree. What can be refused is refused before contents
-// are read: files that exist ([ErrExists]), an invalid manifest ([*InvalidError]), a folder
-// that cannot be written.
+// are read: what [Check] reports, and a folder that cannot be written.
 func Create(ctx context.Context, t *tree.Tree, opts Options) (_ *Result, err error) {
-	if opts.Manifest.PublishedAt.IsZero() {
-		opts.Manifest.PublishedAt = opts.Now
-		if opts.FileSystem.Created != nil {
-			opts.Manifest.PublishedAt = time.Unix(*opts.FileSystem.Created, 0)
-		}
-	}
-	provisional, err := checkManifest(opts)
+	out, err := newOutput(&opts)
 	if err != nil {
 		return nil, err
 	}
-	out, err := openOutput(opts, provisional)
-	if err != nil {
+	if err := out.open(); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, out.cleanup()) }()
@@ -157,28 +156,42 @@ type output struct {
 	committed               bool
 }
 
-func openOutput(opts Options, m *manifest.Manifest) (_ *output, err error) {
+// newOutput completes the options, judges the manifest as far as it is known, and says where
+// the files will be, which must be free.
+func newOutput(opts *Options) (*output, error) {
+	if opts.Manifest.PublishedAt.IsZero() {
+		opts.Manifest.PublishedAt = opts.Now
+		if opts.FileSystem.Created != nil {
+			opts.Manifest.PublishedAt = time.Unix(*opts.FileSystem.Created, 0)
+		}
+	}
+	m, err := checkManifest(*opts)
+	if err != nil {
+		return nil, err
+	}
 	o := &output{dir: filepath.Clean(opts.Dir), force: opts.Force, sha1: sha1.New(), sha256: sha256.New()}
 	// The rules for names and versions let slashes through.
 	base := filepath.Join(opts.Dir, strings.ReplaceAll(m.Name+"-"+m.Version, "/", "_"))
 	o.imagePath = base + Suffix(m.Type, opts.Compression)
 	o.manifestPath = base + ".json"
-	if err := o.checkNames(); err != nil {
-		return nil, err
-	}
+	return o, o.checkNames()
+}
+
+// open makes the folder and both files under temporary names.
+func (o *output) open() (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, o.cleanup())
 		}
 	}()
 	if err := o.makeDir(); err != nil {
-		return nil, fmt.Errorf("make the output folder: %w", err)
+		return fmt.Errorf("make the output folder: %w", err)
 	}
 	if o.image, err = pending(o.imagePath); err != nil {
-		return nil, err
+		return err
 	}
 	o.manifest, err = pending(o.manifestPath)
-	return o, err
+	return err
 }
 
 // checkNames looks for what is in the way of the files.
@@ -209,9 +222,20 @@ func (o *output) makeDir() error {
 func pending(path string) (*renameio.PendingFile, error) {
 	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o666))
 	if err != nil {
-		return nil, fmt.Errorf("create %q: %w", path, err)
+		return nil, fmt.Errorf("create %q: %w", path, cause(err))
 	}
 	return f, nil
+}
+
+// cause leaves out the temporary name that an error of package os has.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func (o *output) Write(p []byte) (int, error) {
@@ -220,11 +244,7 @@ func (o *output) Write(p []byte) (int, error) {
 	o.sha256.Write(p[:n])
 	o.size += int64(n)
 	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return n, fmt.Errorf("write %q: %w", o.imagePath, err)
+		return n, fmt.Errorf("write %q: %w", o.imagePath, cause(err))
 	}
 	return n, nil
 }
@@ -262,7 +282,7 @@ func (o *output) writeManifest(m *manifest.Manifest) error {
 		return err
 	}
 	if _, err := o.manifest.Write(text); err != nil {
-		return fmt.Errorf("write %q: %w", o.manifestPath, err)
+		return fmt.Errorf("write %q: %w", o.manifestPath, cause(err))
 	}
 	return nil
 }
@@ -274,17 +294,17 @@ func (o *output) commit() error {
 		return err
 	}
 	if err := o.manifest.Sync(); err != nil {
-		return fmt.Errorf("write %q: %w", o.manifestPath, err)
+		return fmt.Errorf("write %q: %w", o.manifestPath, cause(err))
 	}
 	old := o.image.Name() + ".old"
 	if os.Link(o.imagePath, old) != nil {
 		old = "" // there is none, or the file system knows no links
 	}
 	if err := o.image.CloseAtomicallyReplace(); err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", o.imagePath, err), remove(old))
+		return errors.Join(fmt.Errorf("write %q: %w", o.imagePath, cause(err)), remove(old))
 	}
 	if err := o.manifest.CloseAtomicallyReplace(); err != nil {
-		err = fmt.Errorf("write %q: %w", o.manifestPath, err)
+		err = fmt.Errorf("write %q: %w", o.manifestPath, cause(err))
 		if old != "" {
 			return errors.Join(err, os.Rename(old, o.imagePath))
 		}

@@ -107,6 +107,9 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if err != nil {
 		return err
 	}
+	if err := image.Check(*imageOpts); err != nil {
+		return withHint(err)
+	}
 	progress := env.NewProgress(opts.Quiet)
 	defer progress.Finish()
 	src, err := cli.Interruptible(ctx, func() (*openedSource, error) {
@@ -130,12 +133,16 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	res, err := image.Create(ctx, src.Tree, *imageOpts)
 	progress.Finish()
 	if err != nil {
-		if errors.Is(err, image.ErrExists) {
-			err = cli.Hint(err, "--force replaces it, -o names another folder")
-		}
-		return err
+		return withHint(err)
 	}
 	return opts.printResult(env, res)
+}
+
+func withHint(err error) error {
+	if errors.Is(err, image.ErrExists) {
+		return cli.Hint(err, "--force replaces it, -o names another folder")
+	}
+	return err
 }
 
 // Memory that the program is to stay below: 256 MiB and 400 bytes for each file, less what

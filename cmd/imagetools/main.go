@@ -55,7 +55,7 @@ func newRootCommand(env *cli.Env) *cobra.Command {
 imgadm - on any machine, without ZFS, without a zone and without root.
 
 Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
-		Args:          cobra.ArbitraryArgs,
+		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return cli.Usagef("unknown command %q", args[0])

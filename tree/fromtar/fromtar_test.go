@@ -221,7 +221,7 @@ func TestHostile(t *testing.T) {
 		{"volume", bad(func(b []byte) []byte { b[156] = 'M'; return sum(b) }), `continues a file of another volume`},
 		{"unknown type", bad(func(b []byte) []byte { b[156] = 'Q'; return sum(b) }), `member "a" at byte 0: unknown member type 'Q'`},
 		{"checksum", bad(func(b []byte) []byte { b[1024+5] ^= 1; return b }), `at byte 1024, after member "a": damaged header`},
-		{"first checksum", bad(func(b []byte) []byte { b[5] ^= 1; return b }), `not a tar archive`},
+		{"first checksum", bad(func(b []byte) []byte { b[5] ^= 1; return b }), `at byte 0: damaged header`},
 		{"cut in data", ok[:1024+512+600], `member "b" at byte 1024: cut: its 5000 bytes begin at byte 1536, the archive ends at 2136: unexpected EOF`},
 		{"cut in header", ok[:1024+100], `at byte 1024, after member "a": cut at byte 1124: unexpected EOF`},
 		{"lies about size", bad(func(b []byte) []byte { copy(b[1024+124:], "00000000777\x00"); sum(b[1024:]); return b }), `damaged header`},

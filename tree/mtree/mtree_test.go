@@ -115,14 +115,14 @@ func TestFaults(t *testing.T) {
 ./ok
 `
 	want := []string{
-		"M:1: type=pipe: file, dir, link, char, block, fifo or socket are possible\nmode=9: invalid syntax",
-		"M:2: uid=-1: invalid syntax\ngid=4294967296: value out of range",
-		"M:4: time=1.1234567890: more than 999999999 nanoseconds\nunknown keyword \"colour\"\nsize=-1: invalid syntax",
+		"M:1: type=pipe: file, dir, link, char, block, fifo or socket are possible; mode=9: invalid syntax",
+		"M:2: uid=-1: invalid syntax; gid=4294967296: value out of range",
+		"M:4: time=1.1234567890: more than 999999999 nanoseconds; unknown keyword \"colour\"; size=-1: invalid syntax",
 		"M:6: \"..\" at the root",
 		"M:7: bad name \"..\"",
 		"M:8: \"/abs\": neither a command nor a path relative to the root",
-		"M:9: mode=010000: value out of range\nkeyword \"link\" without a value",
-		"M:11: device=native,1,2,3: unit and subunit are not supported: give major and minor\ndevice=,1: FORMAT,MAJOR,MINOR is expected",
+		"M:9: mode=010000: value out of range; keyword \"link\" without a value",
+		"M:11: device=native,1,2,3: unit and subunit are not supported: give major and minor; device=,1: FORMAT,MAJOR,MINOR is expected",
 		"M:12: extended attribute \"user.x\": illegal base64 data at input byte 0",
 		"M:13: mode=z: invalid syntax",
 	}
