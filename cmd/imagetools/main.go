@@ -22,6 +22,7 @@ func main() {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	code := run(ctx, cli.NewEnv(), filepath.Base(os.Args[0]), os.Args[1:])
 	stop()
 	os.Exit(code)
