@@ -45,7 +45,6 @@ type file struct {
 	digest digest
 	print  uint64 // fingerprint of the contents, to compare the second reading with
 	kept   []byte // the block of a small file, which then is not read a second time
-	blocks uint32 // that are not holes
 	elf    bool
 }
 
@@ -325,32 +324,31 @@ func (p *piece) keep(used *int64) {
 
 // digester turns the pieces of one file after another into digests.
 type digester struct {
-	h      hash.Hash
-	buf    []byte
-	blocks uint32
+	h   hash.Hash
+	buf []byte
 }
 
-// add takes a piece; with the last of a file it returns digest and blocks.
-func (d *digester) add(p *piece) (sum digest, blocks uint32, done bool) {
+// add takes a piece.
+func (d *digester) add(p *piece) {
 	if d.h == nil {
 		d.h = sha256.New()
 	}
 	d.buf = d.buf[:0]
 	if p.first {
 		d.h.Reset()
-		d.blocks = 0
 		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(p.file.node.Size))
 	}
 	if !p.hole {
-		d.blocks++
 		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(p.off))
 		d.buf = append(d.buf, p.sum[:]...)
 	}
 	d.h.Write(d.buf)
-	if p.last {
-		d.h.Sum(sum[:0])
-	}
-	return sum, d.blocks, p.last
+}
+
+// sum is the digest of the file whose last piece was added.
+func (d *digester) sum() (sum digest) {
+	d.h.Sum(sum[:0])
+	return sum
 }
 
 // fingerprint turns the pieces of one file after another into a fingerprint of its contents.

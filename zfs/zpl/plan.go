@@ -79,7 +79,6 @@ type Plan struct {
 
 	guid    uint64
 	created int64
-	size    int64
 }
 
 // xattrDir is the hidden directory of a node's extended attributes: object for itself, those
@@ -134,12 +133,6 @@ func (p *Plan) checkOptions() error {
 // GUID is the guid of the snapshot: a hash over the path, the metadata and the digest of the
 // contents of every entry, and over the options. It is never 0.
 func (p *Plan) GUID() uint64 { return p.guid }
-
-// Created is the creation time of the snapshot, in seconds since 1970.
-func (p *Plan) Created() int64 { return p.created }
-
-// DataSize is the number of bytes in all blocks of regular files that are not holes.
-func (p *Plan) DataSize() int64 { return p.size }
 
 // Objects is the number of objects in the file system.
 func (p *Plan) Objects() int {
@@ -249,9 +242,8 @@ func (p *Plan) digest(ctx context.Context) error {
 		}
 		f.add(pc)
 		pc.keep(&kept)
-		if sum, blocks, done := d.add(pc); done {
-			pc.file.digest, pc.file.print, pc.file.blocks = sum, uint64(f), blocks
-			p.size += int64(blocks) * int64(blockSizeOf(pc.file.node.Size))
+		if d.add(pc); pc.last {
+			pc.file.digest, pc.file.print = d.sum(), uint64(f)
 		}
 		report(pc)
 		return nil
