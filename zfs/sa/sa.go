@@ -68,8 +68,13 @@ var attributes = [attrCount]attribute{
 
 // String is the name in the registry, such as ZPL_MODE.
 func (a Attr) String() string {
-	if a < attrCount {
+	switch {
+	case a < attrCount:
 		return attributes[a].name
+	case a == DXattr:
+		return "ZPL_DXATTR"
+	case a == ProjID:
+		return "ZPL_PROJID"
 	}
 	return fmt.Sprintf("attribute %d", uint16(a))
 }

@@ -149,3 +149,73 @@ func TestChecker(t *testing.T) {
 		}
 	}
 }
+
+// What real senders do and the writer must not: each row is taken as a foreign stream up to
+// its last record, which breaks a rule unless want is "".
+func TestCheckerForeign(t *testing.T) {
+	t.Parallel()
+	type recs []stream.Record
+	obj := func(number uint64, edit ...func(*stream.Object)) *stream.Object {
+		return goodObject(append([]func(*stream.Object){func(o *stream.Object) { o.Object = number }}, edit...)...)
+	}
+	data := func(number, offset uint64) *stream.Write {
+		return goodWrite(at(offset), func(w *stream.Write) { w.Object = number })
+	}
+	slots := func(n uint8) func(*stream.Object) { return func(o *stream.Object) { o.DnSlots = n } }
+	feature := func(f stream.Features) *stream.Begin {
+		return goodBegin(func(b *stream.Begin) { b.Features |= f })
+	}
+	old := goodBegin(func(b *stream.Begin) { b.Flags = 0 }) // before 2019
+	begin, large, end := goodBegin(), feature(stream.FeatureLargeDnode), &stream.End{ToGUID: guid}
+	many := recs{begin}
+	for i := range uint64(40) {
+		many = append(many, obj(i+1))
+	}
+	for _, tt := range []struct {
+		name string
+		recs recs
+		want string
+	}{
+		{"0 slots", recs{begin, obj(8, slots(0)), data(8, 0), end}, ""},
+		{"objects of a dnode block first", recs{begin, obj(1), obj(2), obj(3), data(1, 0), data(1, 1024), data(3, 0), obj(4), data(4, 0), end}, ""},
+		{"spill without flags", recs{old, obj(1), obj(2), data(1, 0), goodSpill(func(s *stream.Spill) { s.Object = 1 }), data(2, 0), end}, ""},
+		{"large dnodes", recs{large, obj(1, slots(4), func(o *stream.Object) { o.BonusLen = 512*4 - 192 }), obj(5), end}, ""},
+		{"short last block", recs{begin, obj(8), goodWrite(), goodWrite(at(1024), func(w *stream.Write) { w.LogicalSize = 512 }), end}, ""},
+		{"BLAKE3", recs{begin, obj(8), goodWrite(func(w *stream.Write) { w.ChecksumType = 14 }), end}, ""},
+		{"data of another type", recs{begin, obj(8), goodWrite(func(w *stream.Write) { w.ObjType = 20 }), end}, ""},
+		{"more objects than a dnode block has", append(many[:len(many):len(many)], data(40, 0), end), ""},
+
+		{"data of objects descends", recs{begin, obj(1), obj(2), data(2, 0), data(1, 0)}, "another object than 2"},
+		{"data of no object", recs{begin, obj(1), obj(3), data(2, 0)}, "another object than 3"},
+		{"data of an object long ago", append(many[:len(many):len(many)], data(1, 0)), "another object than"},
+		{"data before objects", recs{begin, data(1, 0)}, "another object than 0"},
+		{"objects descend", recs{begin, obj(2), obj(1)}, "after object 2"},
+		{"object inside a large one", recs{large, obj(1, slots(4)), obj(4)}, "after object 4"},
+		{"large dnode without feature", recs{begin, obj(1, slots(2))}, "needs LARGE_DNODE"},
+		{"33 slots", recs{large, obj(1, slots(33))}, "the limit is 32"},
+		{"missing spill, data", recs{begin, obj(1, withSpill), obj(2), data(2, 0)}, "object 1 has a spill flag but no SPILL"},
+		{"missing spill, end", recs{begin, obj(1), obj(2, withSpill), end}, "object 2 has a spill flag but no SPILL"},
+		{"missing spill, last but one", recs{begin, obj(1, withSpill), obj(2), end}, "object 1 has a spill flag but no SPILL"},
+		{"spill beside a long bonus", recs{old, obj(8, func(o *stream.Object) { o.BonusLen = 200 }), goodSpill()}, "192 fit"},
+		{"spill without flag in a new stream", recs{begin, obj(8), goodSpill()}, "no spill flag"},
+		{"short block between", recs{begin, obj(8), goodWrite(at(512), func(w *stream.Write) { w.LogicalSize = 512 })}, "not one block"},
+		{"256 bytes", recs{begin, obj(8), goodWrite(func(w *stream.Write) { w.LogicalSize = 256 })}, "not one block"},
+		{"long block", recs{begin, obj(8), goodWrite(func(w *stream.Write) { w.LogicalSize = 2048 })}, "not one block"},
+		{"unknown checksum", recs{begin, obj(8), goodWrite(func(w *stream.Write) { w.ChecksumType = 15 })}, "checksum type 15"},
+		{"data of no type", recs{begin, obj(8), goodWrite(func(w *stream.Write) { w.ObjType = 60 })}, "object type 60"},
+		{"raw", recs{feature(stream.FeatureRaw)}, "not in a plain stream: RAW"},
+		{"redacted", recs{feature(stream.FeatureRedacted)}, "not in a plain stream: REDACTED"},
+		{"dedup", recs{feature(stream.FeatureDedup)}, "not in a plain stream: DEDUP"},
+	} {
+		c := stream.Checker{Foreign: true}
+		for i, rec := range tt.recs {
+			err := c.Check(rec)
+			switch last := i == len(tt.recs)-1; {
+			case (!last || tt.want == "") && err != nil:
+				t.Errorf("%s: record %d: %v", tt.name, i, err)
+			case last && tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("%s: error %v, want %q", tt.name, err, tt.want)
+			}
+		}
+	}
+}

@@ -16,7 +16,7 @@
 // several of those between a BEGIN with an nvlist payload and a last, empty END.
 //
 // The [Reader] takes both byte orders, verifies every checksum and keeps to the limits of
-// the format. The [Writer] writes little-endian records and fills in the checksums. The
+// the format. The [Writer] writes records in either order and fills in the checksums. The
 // [Checker] knows what receivers silently rely on; whoever writes a stream runs each record
 // past it, since kernels trust what they receive.
 //

@@ -29,8 +29,9 @@ func (e *FormatError) Error() string {
 
 func (e *FormatError) Unwrap() error { return e.Err }
 
-// describe names a record by its type and what it is about.
-func describe(rec Record) string {
+// Describe names a record by its type and what it is about, as [FormatError] does:
+// "WRITE object=8 offset=0x20000".
+func Describe(rec Record) string {
 	switch r := rec.(type) {
 	case *Begin:
 		return fmt.Sprintf("BEGIN %q", r.ToName)
@@ -54,4 +55,13 @@ func describe(rec Record) string {
 		return fmt.Sprintf("REDACT object=%d offset=%#x", r.Object, r.Offset)
 	}
 	return rec.Type().String()
+}
+
+// Fault returns err as a fault of the record that Next returned last.
+func (r *Reader) Fault(err error) error {
+	what := ""
+	if r.rec != nil {
+		what = Describe(r.rec)
+	}
+	return r.fault(what, err)
 }

@@ -129,20 +129,23 @@ func TestReaderOfReaders(t *testing.T) {
 	}
 }
 
-// A little-endian stream written again record by record has the same bytes. Two places are
-// not ours to fill in the same way: zfs(8) makes the END of a compound header in userland
-// and leaves its trailing checksum zero, as senders before 2015 did everywhere; and what
-// stands behind the NUL of a name in BEGIN is not kept (zeros in all of these).
+// A stream written again record by record, in its byte order, has the same bytes. One place
+// is not ours to fill in the same way: zfs(8) makes the END of a compound header in userland
+// and leaves its trailing checksum zero, as senders before 2015 did everywhere.
 func TestRewrite(t *testing.T) {
 	for _, name := range streamtest.Names(t) {
-		if publicStreams[name].big || name == malformed {
+		if name == malformed {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			data := streamtest.Read(t, name)
 			rewritten := bytes.NewBuffer(make([]byte, 0, len(data)))
-			w := stream.NewWriter(rewritten)
+			order := binary.ByteOrder(binary.LittleEndian)
+			if publicStreams[name].big {
+				order = binary.BigEndian
+			}
+			w := stream.NewWriterOrder(rewritten, order)
 			pkg, ends := false, 0
 			_, err := readAll(bytes.NewReader(data), func(r *stream.Reader, rec stream.Record, payload []byte) error {
 				switch rec := rec.(type) {

@@ -44,8 +44,8 @@ const (
 // buffered reader.
 func NewReader(r io.Reader) *Reader { return &Reader{r: r, records: -1} }
 
-// Next returns the next record, or io.EOF after the last. What it returns, and the payload,
-// are the Reader's until the next call. Every error but io.EOF is a [*FormatError] and stays:
+// Next returns the next record, or io.EOF after the last. The record is the caller's, the
+// payload is the Reader's until the next call. Every error but io.EOF is a [*FormatError] and stays:
 // a truncated stream gives io.ErrUnexpectedEOF, features, record types and flags that this
 // package does not know give [ErrUnsupported].
 func (r *Reader) Next() (Record, error) {
@@ -60,7 +60,7 @@ func (r *Reader) Next() (Record, error) {
 		if err != io.EOF {
 			what := ""
 			if rec != nil {
-				what = describe(rec)
+				what = Describe(rec)
 			}
 			err = r.fault(what, err)
 		}
@@ -296,7 +296,7 @@ func (r *Reader) Payload() ([]byte, error) {
 		}
 		part := r.payload[have : have+n]
 		if err := r.fill(part); err != nil {
-			r.err = r.fault(describe(r.rec), err)
+			r.err = r.fault(Describe(r.rec), err)
 			return nil, r.err
 		}
 		r.sum.Update(part, r.order)

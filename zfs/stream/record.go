@@ -173,6 +173,7 @@ type Begin struct {
 	ToGUID       uint64 // of the snapshot in this stream
 	FromGUID     uint64 // of the incremental source, 0 for a full stream
 	ToName       string // dataset@snapshot
+	NameTail     string // bytes behind the name's NUL, without trailing zeros: usually none, and no meaning
 	PayloadLen   uint32 // bytes of the nvlist that follows
 }
 
@@ -404,10 +405,12 @@ func (b *Begin) fields(c *coder) {
 	c.u64(48, &b.FromGUID)
 	name := make([]byte, nameSize)
 	copy(name, b.ToName)
+	copy(name[min(len(b.ToName)+1, nameSize):], b.NameTail)
 	c.bytes(nameOffset, name)
 	if !c.encode {
 		b.HeaderType, b.Features = int(info&3), Features(info>>2)
-		b.ToName, _, _ = strings.Cut(string(name), "\x00")
+		b.ToName, b.NameTail, _ = strings.Cut(string(name), "\x00")
+		b.NameTail = strings.TrimRight(b.NameTail, "\x00")
 	}
 }
 

@@ -7,11 +7,12 @@ import (
 	"io"
 )
 
-// Writer writes the records of a send stream, little-endian, and fills in the checksums. It
-// holds to the framing alone; see [Checker] for what makes a stream safe to receive. Writes
-// are made of the header and of the payload as given: put a buffered writer below it.
+// Writer writes the records of a send stream and fills in the checksums. It holds to the
+// framing alone; see [Checker] for what makes a stream safe to receive. Writes are made of
+// the header and of the payload as given: put a buffered writer below it.
 type Writer struct {
 	w       io.Writer
+	order   binary.ByteOrder
 	sum     Checksum
 	raw     bool
 	started bool
@@ -21,10 +22,14 @@ type Writer struct {
 	err     error
 }
 
-// NewWriter returns a Writer to w.
-func NewWriter(w io.Writer) *Writer {
-	sw := &Writer{w: w}
-	sw.c = coder{b: &sw.header, order: binary.LittleEndian, encode: true}
+// NewWriter returns a Writer to w of a little-endian stream.
+func NewWriter(w io.Writer) *Writer { return NewWriterOrder(w, binary.LittleEndian) }
+
+// NewWriterOrder returns a Writer to w of a stream in a byte order, which is also that of the
+// payloads: who passes records on writes them in the order of the [Reader].
+func NewWriterOrder(w io.Writer, order binary.ByteOrder) *Writer {
+	sw := &Writer{w: w, order: order}
+	sw.c = coder{b: &sw.header, order: order, encode: true}
 	return sw
 }
 
@@ -43,9 +48,9 @@ var zeros [8]byte
 func (w *Writer) write(rec Record, payload []byte) error {
 	pad, err := w.prepare(rec, payload)
 	if err != nil {
-		return fmt.Errorf("stream: write %s at byte %d: %w", describe(rec), w.pos, err)
+		return fmt.Errorf("stream: write %s at byte %d: %w", Describe(rec), w.pos, err)
 	}
-	order := binary.LittleEndian
+	order := w.order
 	w.header = [HeaderSize]byte{}
 	order.PutUint32(w.header[:], uint32(rec.Type()))
 	rec.fields(&w.c)
@@ -72,6 +77,9 @@ func (w *Writer) prepare(rec Record, payload []byte) (pad int, err error) {
 	case *Begin:
 		if len(rec.ToName) >= nameSize {
 			return 0, fmt.Errorf("name of %d bytes: the limit is %d", len(rec.ToName), nameSize-1)
+		}
+		if rec.NameTail != "" && len(rec.ToName)+1+len(rec.NameTail) > nameSize {
+			return 0, fmt.Errorf("%d bytes behind a name of %d: the limit is %d", len(rec.NameTail), len(rec.ToName), nameSize)
 		}
 		if len(payload)%4 != 0 {
 			return 0, fmt.Errorf("payload of %d bytes: not a multiple of 4", len(payload))
@@ -112,7 +120,7 @@ func (w *Writer) put(p []byte) error {
 func (w *Writer) WriteTerminator() error {
 	if w.err == nil {
 		w.header = [HeaderSize]byte{}
-		binary.LittleEndian.PutUint32(w.header[:], uint32(TypeEnd))
+		w.order.PutUint32(w.header[:], uint32(TypeEnd))
 		w.err = w.put(w.header[:])
 	}
 	return w.err

@@ -1,0 +1,518 @@
+package objset
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"imagetools/zfs/nvlist"
+	"imagetools/zfs/stream"
+
+	"github.com/tidwall/btree"
+)
+
+// Options say how streams are read. The zero value holds the data of all objects but file
+// contents in memory.
+type Options struct {
+	// Keep tells whether the data of an object that holds file contents is to be held in
+	// memory all the same. It is asked for each OBJECT record with plain file contents.
+	Keep func(o *Object, bonus []byte) bool
+	// Limit is the memory, in bytes, that the index may take; 0 is 4 GiB.
+	Limit int64
+}
+
+const defaultLimit = 4 << 30
+
+// Store is where the payloads of file contents can be read again.
+type Store interface {
+	// Put is given a payload that stands at an offset of the stream, and tells at which
+	// offset ReadAt will find it; a negative one says that it is all zeros, and not there.
+	Put(offset int64, p []byte) (int64, error)
+	io.ReaderAt
+}
+
+// InPlace is a Store of an uncompressed stream that can be read at any offset.
+type InPlace struct{ io.ReaderAt }
+
+// Put returns offset.
+func (InPlace) Put(offset int64, _ []byte) (int64, error) { return offset, nil }
+
+// Index is what has been read of one or several streams. Reading streams is not safe for
+// concurrent use; looking into them afterwards is.
+type Index struct {
+	opts      Options
+	snapshots []*Snapshot
+	packages  []*Package
+	byGUID    map[uint64]*Snapshot
+	stores    []Store
+	arena     arena
+	kept      [][]byte // packed payloads
+	held      int64
+}
+
+// Package is the head of a compound stream (zfs send -R, -p, -I).
+type Package struct {
+	Begin stream.Begin
+	List  nvlist.List // properties, snapshots, holds
+}
+
+// Snapshot is a snapshot in a stream, with its objects.
+type Snapshot struct {
+	Begin stream.Begin
+	List  nvlist.List // of BEGIN: how a raw, redacted or resumed stream was made
+	Order binary.ByteOrder
+	Stats Stats
+
+	// Origin is the incremental source, nil for a full stream and where it was not read.
+	Origin *Snapshot
+	// Complete says that the stream of the snapshot was read to its end.
+	Complete bool
+
+	number  uint32 // from 1, in the order of reading
+	objects *btree.Map[uint64, *Object]
+	messy   []*Object
+}
+
+// Stats count what the records of a snapshot hold.
+type Stats struct {
+	Records  [11]int64 // by stream.Type
+	Payload  int64     // bytes behind the records
+	Logical  int64     // bytes of file contents and volume data that WRITE records stand for
+	Stored   int64     // bytes of their payloads
+	MaxBlock int64     // largest block
+}
+
+// Partial tells whether the incremental source is missing, so that only what the stream
+// changed is known.
+func (s *Snapshot) Partial() bool {
+	return s.Begin.FromGUID != 0 && s.Origin == nil || s.Begin.Features&stream.FeatureResuming != 0
+}
+
+// Encrypted tells whether the stream is raw: nothing but structure can be read.
+func (s *Snapshot) Encrypted() bool { return s.Begin.Features&stream.FeatureRaw != 0 }
+
+// New returns an empty index.
+func New(opts Options) *Index {
+	if opts.Limit == 0 {
+		opts.Limit = defaultLimit
+	}
+	return &Index{opts: opts, byGUID: make(map[uint64]*Snapshot)}
+}
+
+// Snapshots are those read so far, in the order of their streams.
+func (x *Index) Snapshots() []*Snapshot { return x.snapshots }
+
+// Packages are the heads of the compound streams read so far.
+func (x *Index) Packages() []*Package { return x.packages }
+
+// Errors that reading a stream or contents may wrap.
+var (
+	ErrTooLarge  = errors.New("too large")
+	ErrRedacted  = errors.New("left out of the stream: it is redacted")
+	ErrEncrypted = errors.New("encrypted")
+	ErrNotStored = errors.New("file contents were not stored")
+)
+
+// Read applies a whole stream, to the END of its last snapshot. store may be nil: then file
+// contents cannot be read later. each, if not nil, is called for every record before it is
+// applied. Errors in the stream are [*stream.FormatError].
+func (x *Index) Read(r *stream.Reader, store Store, each func(stream.Record) error) error {
+	in := &applier{x: x, r: r, store: store, number: uint16(len(x.stores))}
+	if len(x.stores) == 1<<16-1 {
+		return fmt.Errorf("%w: more than %d streams", ErrTooLarge, len(x.stores))
+	}
+	x.stores = append(x.stores, store)
+	defer in.finish()
+	for {
+		rec, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil && each != nil {
+			err = each(rec)
+		}
+		if err != nil {
+			return err
+		}
+		if err := in.apply(rec); err != nil {
+			var fault *stream.FormatError
+			if errors.As(err, &fault) {
+				return err
+			}
+			return r.Fault(err)
+		}
+		if x.held > x.opts.Limit {
+			return r.Fault(fmt.Errorf("%w: its objects take more than %d bytes of memory", ErrTooLarge, x.opts.Limit))
+		}
+	}
+}
+
+// applier applies the records of one stream.
+type applier struct {
+	x      *Index
+	r      *stream.Reader
+	store  Store
+	number uint16 // of the store
+	s      *Snapshot
+}
+
+// finish settles what a snapshot has.
+func (in *applier) finish() {
+	if in.s == nil {
+		return
+	}
+	for _, o := range in.s.messy {
+		in.x.settle(o)
+	}
+	in.s.messy = nil
+	in.s = nil
+}
+
+func (x *Index) settle(o *Object) {
+	if o.messy {
+		x.hold(int64(len(o.extents)) * -extentSize)
+		o.extents, o.messy = settle(o.extents), false
+		x.hold(int64(len(o.extents)) * extentSize)
+	}
+}
+
+func (x *Index) hold(n int64) { x.held += n }
+
+// Held is about how many bytes of memory the index takes.
+func (x *Index) Held() int64 { return x.held }
+
+// What an object and an extent take, for the limit.
+const (
+	objectSize = 136
+	extentSize = 56
+)
+
+func (in *applier) apply(rec stream.Record) error {
+	payload, err := in.r.Payload()
+	if err != nil {
+		return err
+	}
+	if begin, ok := rec.(*stream.Begin); ok {
+		return in.begin(begin, payload)
+	}
+	if in.s == nil { // the END of a package's head or of all
+		return nil
+	}
+	in.s.Stats.Records[rec.Type()]++
+	in.s.Stats.Payload += int64(len(payload))
+	if in.s.Encrypted() {
+		return in.raw(rec)
+	}
+	switch rec := rec.(type) {
+	case *stream.Object:
+		return in.object(rec, payload)
+	case *stream.FreeObjects:
+		in.freeObjects(rec.First, rec.Count)
+	case *stream.Write:
+		return in.write(rec, payload)
+	case *stream.WriteEmbedded:
+		return in.embedded(rec, payload)
+	case *stream.WriteByref:
+		return in.byref(rec)
+	case *stream.Free:
+		o, err := in.existing(rec.Object)
+		if err == nil {
+			in.add(o, bare(hole, rec.Offset, rec.Length))
+		}
+		return err
+	case *stream.Redact:
+		o, err := in.existing(rec.Object)
+		if err == nil {
+			in.add(o, bare(redacted, rec.Offset, rec.Length))
+		}
+		return err
+	case *stream.Spill:
+		return in.spill(rec, payload)
+	case *stream.End:
+		in.s.Complete = true
+		in.finish()
+	}
+	return nil
+}
+
+func (in *applier) begin(b *stream.Begin, payload []byte) error {
+	var list nvlist.List
+	if len(payload) > 0 {
+		var err error
+		if list, err = nvlist.Decode(payload); err != nil {
+			return fmt.Errorf("its list: %w", err)
+		}
+		in.x.hold(4 * int64(len(payload)))
+	}
+	if b.HeaderType == stream.Compound {
+		in.x.packages = append(in.x.packages, &Package{Begin: *b, List: list})
+		return nil
+	}
+	in.finish()
+	s := &Snapshot{Begin: *b, List: list, Order: in.r.Order(), number: uint32(len(in.x.snapshots) + 1)}
+	if from := in.x.byGUID[b.FromGUID]; b.FromGUID != 0 && from != nil {
+		if from.Begin.Objset != b.Objset {
+			return errors.New("its incremental source is of another type")
+		}
+		s.Origin, s.objects = from, from.objects.Copy()
+	} else {
+		s.objects = new(btree.Map[uint64, *Object])
+	}
+	s.Stats.Records[stream.TypeBegin]++
+	s.Stats.Payload += int64(len(payload))
+	in.x.hold(snapshotSize)
+	in.x.snapshots = append(in.x.snapshots, s)
+	if b.ToGUID != 0 {
+		in.x.byGUID[b.ToGUID] = s
+	}
+	in.s = s
+	return nil
+}
+
+const snapshotSize = 1 << 10
+
+// raw takes the structure of an encrypted object set: its objects, and how large they are.
+func (in *applier) raw(rec stream.Record) error {
+	switch rec := rec.(type) {
+	case *stream.Object:
+		o := in.own(rec.Object)
+		o.describe(rec, in.r)
+	case *stream.FreeObjects:
+		in.freeObjects(rec.First, rec.Count)
+	case *stream.Write:
+		in.count(rec.ObjType, rec.LogicalSize, rec.CompressedSize)
+	case *stream.End:
+		in.s.Complete = true
+		in.finish()
+	}
+	return nil
+}
+
+func (in *applier) count(objType uint32, logical, stored uint64) {
+	st := &in.s.Stats
+	st.MaxBlock = max(st.MaxBlock, int64(logical))
+	if isContents(objType) {
+		st.Logical += int64(logical)
+		st.Stored += int64(stored)
+	}
+}
+
+func isContents(objType uint32) bool {
+	return objType == stream.ObjPlainFile || objType == stream.ObjZvol
+}
+
+// existing returns an object to change.
+func (in *applier) existing(n uint64) (*Object, error) {
+	if _, ok := in.s.objects.Get(n); !ok {
+		return nil, errors.New("there is no such object")
+	}
+	return in.own(n), nil
+}
+
+// own returns object n as this snapshot's own, to be changed; a new one if there is none.
+func (in *applier) own(n uint64) *Object {
+	old, ok := in.s.objects.Get(n)
+	switch {
+	case !ok:
+		old = &Object{Number: n, owner: in.s.number}
+	case old.owner == in.s.number:
+		return old
+	default:
+		changed := *old
+		changed.owner = in.s.number
+		changed.extents, changed.shared = old.extents[:len(old.extents):len(old.extents)], true
+		old = &changed
+	}
+	in.x.hold(objectSize)
+	in.s.objects.Set(n, old)
+	return old
+}
+
+func (in *applier) object(rec *stream.Object, payload []byte) error {
+	bonus := payload[:min(int(rec.BonusLen), len(payload))]
+	old, exists := in.s.objects.Get(rec.Object)
+	o := in.own(rec.Object)
+	if exists && in.resized(old, rec) {
+		in.x.hold(-extentSize * int64(len(o.extents)))
+		o.extents, o.messy, o.shared = nil, false, false
+	}
+	if rec.Flags&stream.FlagObjectSpill == 0 && in.s.Begin.Flags&stream.FlagSpillBlock != 0 {
+		o.spill = nil
+	}
+	o.describe(rec, in.r)
+	o.bonus, o.bonusLen = in.x.arena.keep(bonus), uint16(len(bonus))
+	in.x.hold(int64(len(o.bonus)))
+	o.keep = !isContents(o.Type) || in.x.opts.Keep != nil && in.x.opts.Keep(o, bonus)
+	return nil
+}
+
+// resized tells whether an OBJECT record has the receiver free what the object held.
+func (in *applier) resized(old *Object, rec *stream.Object) bool {
+	if old.Slots != max(rec.DnSlots, 1) {
+		return true
+	}
+	if in.s.Begin.Features&stream.FeatureSwitchToLargeBlocks != 0 && rec.BlockSize > old.BlockSize {
+		return false
+	}
+	return old.BlockSize != rec.BlockSize
+}
+
+// freeObjects visits the objects there are, never the range, which may be anything.
+func (in *applier) freeObjects(first, count uint64) {
+	last := first + count
+	if last < first {
+		last = 1<<64 - 1
+	}
+	var gone []uint64
+	in.s.objects.Ascend(first, func(n uint64, _ *Object) bool {
+		if n >= last {
+			return false
+		}
+		gone = append(gone, n)
+		return true
+	})
+	for _, n := range gone {
+		in.s.objects.Delete(n)
+		in.x.hold(-objectSize)
+	}
+}
+
+func (in *applier) write(rec *stream.Write, payload []byte) error {
+	o, err := in.existing(rec.Object)
+	if err != nil {
+		return err
+	}
+	in.count(rec.ObjType, rec.LogicalSize, uint64(len(payload)))
+	return in.put(o, extent{off: rec.Offset, size: uint32(rec.LogicalSize), lsize: uint32(rec.LogicalSize), comp: rec.Compression}, payload)
+}
+
+func (in *applier) embedded(rec *stream.WriteEmbedded, payload []byte) error {
+	o, err := in.existing(rec.Object)
+	if err != nil {
+		return err
+	}
+	if rec.EmbedType != 0 {
+		return fmt.Errorf("%w: embedded data of type %d", stream.ErrUnsupported, rec.EmbedType)
+	}
+	if uint64(rec.LSize) > rec.Length {
+		return fmt.Errorf("%d bytes in a block of %d", rec.LSize, rec.Length)
+	}
+	in.count(o.Type, rec.Length, uint64(rec.PSize))
+	if rec.LSize < uint32(rec.Length) { // the rest of the block is zeros
+		in.add(o, bare(hole, rec.Offset, rec.Length))
+	}
+	if rec.LSize == 0 {
+		return nil
+	}
+	e := extent{off: rec.Offset, size: rec.LSize, lsize: rec.LSize, comp: rec.Compression}
+	in.hold(o, e, payload[:min(int(rec.PSize), len(payload))])
+	return nil
+}
+
+// put gives an object the data in payload.
+func (in *applier) put(o *Object, e extent, payload []byte) error {
+	if e.off > endOfFiles-uint64(e.size) {
+		return errors.New("offset out of range")
+	}
+	switch {
+	case o.keep:
+		in.hold(o, e, payload)
+	case in.store == nil:
+		in.add(o, bare(absent, e.off, uint64(e.size)))
+	default:
+		pos, err := in.store.Put(in.r.Position()-int64(len(payload)), payload)
+		if err != nil {
+			return err
+		}
+		if pos < 0 {
+			in.add(o, bare(hole, e.off, uint64(e.size)))
+			return nil
+		}
+		e.pos, e.psize, e.count, e.store = pos, uint32(len(payload)), 1, in.number
+		in.add(o, e)
+	}
+	return nil
+}
+
+// hold adds an extent whose payload is held in memory.
+func (in *applier) hold(o *Object, e extent, payload []byte) {
+	packed := in.x.arena.keep(payload)
+	e.kind, e.pos, e.psize, e.count = kept, int64(len(in.x.kept)), uint32(len(payload)), 1
+	in.x.kept = append(in.x.kept, packed)
+	in.x.hold(int64(len(packed)) + 24)
+	in.add(o, e)
+}
+
+// add puts an extent to what an object has.
+func (in *applier) add(o *Object, e extent) {
+	if e.kind >= redacted && e.pos <= 0 {
+		return
+	}
+	n := len(o.extents)
+	if !o.messy && (n == 0 || e.off >= o.extents[n-1].end()) {
+		if e.kind == hole {
+			return
+		}
+		if n > 0 && !o.shared && o.extents[n-1].join(&e) {
+			return
+		}
+	} else if !o.messy {
+		o.messy = true
+		in.s.messy = append(in.s.messy, o)
+	}
+	if n == 0 {
+		o.extents = make([]extent, 0, 1)
+	}
+	o.extents, o.shared = append(o.extents, e), false
+	in.x.hold(extentSize)
+}
+
+// byref copies the place of data that stands elsewhere.
+func (in *applier) byref(rec *stream.WriteByref) error {
+	o, err := in.existing(rec.Object)
+	if err != nil {
+		return err
+	}
+	from := in.s
+	if rec.RefGUID != in.s.Begin.ToGUID {
+		if from = in.x.byGUID[rec.RefGUID]; from == nil {
+			return fmt.Errorf("its data is in a snapshot with guid %#x, which was not read", rec.RefGUID)
+		}
+	}
+	src, ok := from.objects.Get(rec.RefObject)
+	if !ok {
+		return fmt.Errorf("its data is in object %d, which is not there", rec.RefObject)
+	}
+	if rec.Offset > endOfFiles-rec.Length || rec.RefOffset > endOfFiles-rec.Length {
+		return errors.New("offset out of range")
+	}
+	in.x.settle(src)
+	in.count(o.Type, rec.Length, 0)
+	var parts []extent
+	end := rec.RefOffset + rec.Length
+	for i := find(src.extents, rec.RefOffset); i < len(src.extents) && src.extents[i].off < end; i++ {
+		src.extents[i].within(rec.RefOffset, end, func(part extent) {
+			part.off = part.off - rec.RefOffset + rec.Offset
+			parts = append(parts, part)
+		})
+	}
+	in.add(o, bare(hole, rec.Offset, rec.Length))
+	for _, part := range parts {
+		in.add(o, part)
+	}
+	return nil
+}
+
+func (in *applier) spill(rec *stream.Spill, payload []byte) error {
+	o, err := in.existing(rec.Object)
+	if err != nil {
+		return err
+	}
+	if rec.Compression != 0 {
+		return fmt.Errorf("%w: a compressed spill block", stream.ErrUnsupported)
+	}
+	o.spill = &spill{packed: in.x.arena.keep(payload), length: uint32(len(payload))}
+	in.x.hold(int64(len(o.spill.packed)) + 32)
+	return nil
+}

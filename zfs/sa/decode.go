@@ -1,0 +1,116 @@
+package sa
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"imagetools/zfs/zap"
+)
+
+// Attributes that later systems have under varying numbers. They are read, not written.
+const (
+	DXattr  Attr = attrCount + iota // ZPL_DXATTR: extended attributes as an nvlist
+	ProjID                          // ZPL_PROJID: the project that pays for the file
+	Unknown Attr = 0xFFFF           // any other
+)
+
+// Tables tell how one file system lays out its attributes.
+type Tables struct {
+	attributes map[uint64]column
+	layouts    map[uint16][]uint64
+}
+
+type column struct {
+	attr   Attr
+	length int // 0: varies
+}
+
+// ErrFormat is what errors of Decode wrap that are about a malformed buffer.
+var ErrFormat = errors.New("malformed attributes")
+
+// NewTables makes tables of the content of the SA_ATTR_REGISTRATION and SA_ATTR_LAYOUTS
+// objects.
+func NewTables(registry, layouts []zap.Entry) (*Tables, error) {
+	t := &Tables{attributes: make(map[uint64]column), layouts: make(map[uint16][]uint64)}
+	byName := map[string]Attr{"ZPL_DXATTR": DXattr, "ZPL_PROJID": ProjID}
+	for i, a := range attributes {
+		byName[a.name] = Attr(i)
+	}
+	for _, e := range registry {
+		if len(e.Values) != 1 {
+			return nil, fmt.Errorf("attribute %q: %d values", e.Name, len(e.Values))
+		}
+		number, c := e.Values[0]&0xFFFF, column{Unknown, int(e.Values[0] >> 24 & 0xFFFF)}
+		if a, ok := byName[e.Name]; ok {
+			c.attr = a
+			if a < attrCount && int(attributes[a].length) != c.length {
+				return nil, fmt.Errorf("attribute %q: length %d, not %d", e.Name, c.length, attributes[a].length)
+			}
+		}
+		if _, ok := t.attributes[number]; ok {
+			return nil, fmt.Errorf("attribute %q: its number %d is another's", e.Name, number)
+		}
+		t.attributes[number] = c
+	}
+	for _, e := range layouts {
+		n, err := strconv.ParseUint(e.Name, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("layout %q: no number", e.Name)
+		}
+		for _, a := range e.Values {
+			if _, ok := t.attributes[a]; !ok {
+				return nil, fmt.Errorf("layout %d: no attribute has the number %d", n, a)
+			}
+		}
+		t.layouts[uint16(n)] = e.Values
+	}
+	return t, nil
+}
+
+// Decode calls fn for each attribute in a bonus buffer or spill block with its value, which
+// is part of b, and the byte order of the numbers in it. A buffer tells its order itself: it
+// keeps that of the system that made it. Errors wrap [ErrFormat], or are fn's.
+func (t *Tables) Decode(b []byte, fn func(a Attr, value []byte, order binary.ByteOrder) error) error {
+	if len(b) < 8 {
+		return fmt.Errorf("%w: %d bytes", ErrFormat, len(b))
+	}
+	var order binary.ByteOrder
+	switch {
+	case binary.LittleEndian.Uint32(b) == magic:
+		order = binary.LittleEndian
+	case binary.BigEndian.Uint32(b) == magic:
+		order = binary.BigEndian
+	default:
+		return fmt.Errorf("%w: magic %#x", ErrFormat, binary.LittleEndian.Uint32(b))
+	}
+	info := order.Uint16(b[4:])
+	header := int(info>>10) * 8
+	layout, ok := t.layouts[info&0x3FF]
+	if !ok {
+		return fmt.Errorf("%w: there is no layout %d", ErrFormat, info&0x3FF)
+	}
+	pos, varying := header, 0
+	for _, number := range layout {
+		c := t.attributes[number]
+		n := c.length
+		if n == 0 {
+			at := 6 + 2*varying
+			if at+2 > header || at+2 > len(b) {
+				return fmt.Errorf("%w: header of %d bytes has no length for %v", ErrFormat, header, c.attr)
+			}
+			n = int(order.Uint16(b[at:]))
+			varying++
+		}
+		pos = align(pos)
+		if pos > len(b) || n > len(b)-pos {
+			return fmt.Errorf("%w: %v of %d bytes at byte %d of %d", ErrFormat, c.attr, n, pos, len(b))
+		}
+		if err := fn(c.attr, b[pos:][:n:n], order); err != nil {
+			return err
+		}
+		pos += n
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package zpl
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"imagetools/tree"
+	"imagetools/zfs/objset"
+)
+
+// Tree returns the file system as a sealed tree whose contents are read from the stores of
+// its streams. What a tree cannot hold (owners that are no POSIX ids, audit entries with
+// GUIDs, times out of range) is an error with its path.
+func (f *FS) Tree(ctx context.Context) (*tree.Tree, error) {
+	b := treeBuilder{f: f, nodes: make(map[uint64]*tree.Node)}
+	root, err := f.Znode(f.root)
+	if err != nil {
+		return nil, err
+	}
+	t := tree.New()
+	if t.Root, err = b.node(root); err != nil {
+		return nil, fmt.Errorf("%q: %w", ".", err)
+	}
+	dirs := []*tree.Node{t.Root} // the directory at each depth
+	err = f.Walk(f.root, "", func(path string, e DirEntry, z *Znode) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := b.node(z)
+		if err == nil {
+			depth := depth(path)
+			dirs = dirs[:depth+1]
+			err = dirs[depth].Add(e.Name, n)
+			dirs = append(dirs, n)
+		}
+		if err != nil {
+			return fmt.Errorf("%q: %w", path, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return t, t.Seal()
+}
+
+func depth(path string) int {
+	n := 0
+	for i := range len(path) {
+		if path[i] == '/' {
+			n++
+		}
+	}
+	return n
+}
+
+type treeBuilder struct {
+	f     *FS
+	nodes map[uint64]*tree.Node // of files with several names
+}
+
+func (b *treeBuilder) node(z *Znode) (*tree.Node, error) {
+	if n := b.nodes[z.Object]; n != nil {
+		return n, nil
+	}
+	if z.UID > tree.MaxOwner || z.GID > tree.MaxOwner {
+		return nil, fmt.Errorf("owner %#x:%#x: the largest id is %d", z.UID, z.GID, tree.MaxOwner)
+	}
+	if z.MTime.Nsec >= 1e9 {
+		return nil, fmt.Errorf("modification time: %d nanoseconds", z.MTime.Nsec)
+	}
+	n := &tree.Node{Mode: z.Mode, UID: uint32(z.UID), GID: uint32(z.GID), ModTime: tree.Time{Sec: z.MTime.Sec, Nsec: uint32(z.MTime.Nsec)}}
+	switch z.Mode.Type() {
+	case tree.TypeDir:
+		dir := tree.NewDir(z.Mode)
+		dir.UID, dir.GID, dir.ModTime = n.UID, n.GID, n.ModTime
+		n = dir
+	case tree.TypeFile:
+		if z.Size > tree.MaxSize {
+			return nil, fmt.Errorf("size %d: out of range", z.Size)
+		}
+		n.Size = int64(z.Size)
+		n.Content = Content{b.f, b.f.s.Object(z.Object), n.Size}
+	case tree.TypeSymlink:
+		n.Target = z.Target
+	case tree.TypeChar, tree.TypeBlock:
+		d := z.Device()
+		n.Device = &d
+	}
+	if err := b.attrs(n, z); err != nil {
+		return nil, err
+	}
+	if z.Links > 1 && !z.IsDir() {
+		b.nodes[z.Object] = n
+	}
+	return n, nil
+}
+
+func (b *treeBuilder) attrs(n *tree.Node, z *Znode) error {
+	var attrs tree.Attrs
+	var err error
+	if attrs.Xattrs, err = b.f.Xattrs(z); err != nil {
+		return err
+	}
+	if !z.TrivialACL() {
+		for i, a := range z.ACL {
+			if a.GUIDs || a.ID > tree.MaxOwner {
+				return fmt.Errorf("ACL: entry %d of type %d and id %#x", i, a.Type, a.ID)
+			}
+			attrs.ACL = append(attrs.ACL, tree.ACE{Type: a.Type, Flags: a.Flags, Mask: a.Mask, ID: uint32(a.ID)})
+		}
+	}
+	if len(attrs.Xattrs) > 0 || len(attrs.ACL) > 0 {
+		n.Attrs = &attrs
+	}
+	return nil
+}
+
+// Content is the data of a regular file in a stream.
+type Content struct {
+	f    *FS
+	o    *objset.Object
+	size int64
+}
+
+// Content returns the data of a regular file.
+func (f *FS) Content(z *Znode) Content { return Content{f, f.s.Object(z.Object), int64(z.Size)} }
+
+// Open opens the file.
+func (c Content) Open() (tree.File, error) { return &contentFile{c.f.x.Data(c.o), c.size}, nil }
+
+// Compare orders contents by where they lie, so that reading many in order goes forward.
+func (c Content) Compare(d Content) int {
+	s1, p1 := c.o.Place()
+	s2, p2 := d.o.Place()
+	return cmp.Or(cmp.Compare(s1, s2), cmp.Compare(p1, p2))
+}
+
+// ByPlace sorts nodes of trees of opened file systems by where their contents lie.
+func ByPlace(nodes []*tree.Node) {
+	slices.SortStableFunc(nodes, func(a, b *tree.Node) int {
+		c, okC := a.Content.(Content)
+		d, okD := b.Content.(Content)
+		if !okC || !okD {
+			return 0
+		}
+		return c.Compare(d)
+	})
+}
+
+type contentFile struct {
+	d    *objset.Data
+	size int64
+}
+
+func (f *contentFile) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	if off >= f.size {
+		return 0, io.EOF
+	}
+	short := int64(len(p)) > f.size-off
+	if short {
+		p = p[:f.size-off]
+	}
+	n, err := f.d.ReadAt(p, off)
+	if err == nil && short {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (f *contentFile) NextData(off int64) (start, end int64, err error) {
+	start, end, err = f.d.NextData(off)
+	if err == nil && start >= f.size {
+		err = io.EOF
+	}
+	return start, min(end, f.size), err
+}
+
+func (f *contentFile) Close() error { return nil }
