@@ -1,13 +1,16 @@
 package fromtar
 
 import (
+	"archive/tar"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 
 	"imagetools/tree"
+	"imagetools/tree/mtree"
 	"imagetools/tree/posixacl"
 )
 
@@ -19,6 +22,78 @@ const (
 	aclDefault      = "SCHILY.acl.default"
 	aclACE          = "SCHILY.acl.ace"
 )
+
+// Records of package totar.
+const (
+	vendorType  = "IMAGETOOLS.type"
+	vendorXattr = "IMAGETOOLS.xattr."
+	vendorACL   = "IMAGETOOLS.acl"
+)
+
+// maxAhead bounds the attributes in global headers, which are held until their member comes.
+const maxAhead = 64 << 20
+
+// ahead are attributes that did not fit into the header of their member and came in global
+// headers before it.
+type ahead struct {
+	records map[string]string
+	size    int
+}
+
+// take keeps a record of a global header, and tells whether it is one of ours.
+func (a *ahead) take(key, value string) (ours bool, err error) {
+	if key != vendorACL && !strings.HasPrefix(key, vendorXattr) {
+		return false, nil
+	}
+	if a.size += len(key) + len(value); a.size > maxAhead {
+		return true, fmt.Errorf("more than %d bytes of extended attributes before one member", maxAhead)
+	}
+	if a.records == nil {
+		a.records = make(map[string]string)
+	}
+	a.records[key] = value
+	return true, nil
+}
+
+// vendorAttrs are the attributes and the ACL in records of package totar.
+func vendorAttrs(before ahead, own map[string]string) (*tree.Attrs, error) {
+	var found tree.Attrs
+	for _, records := range []map[string]string{before.records, own} {
+		for key, value := range records {
+			if key == vendorACL {
+				acl, err := mtree.ParseACL(value)
+				if err != nil {
+					return nil, fmt.Errorf("record %s: %w", vendorACL, err)
+				}
+				found.ACL = acl
+			} else if name, ok := strings.CutPrefix(key, vendorXattr); ok {
+				found.Xattrs = append(found.Xattrs, tree.Xattr{Name: unescapeKey(name), Value: []byte(value)})
+			}
+		}
+	}
+	return &found, nil
+}
+
+// merge joins lists of attributes; names in an earlier one win.
+func merge(lists ...[]tree.Xattr) []tree.Xattr {
+	var all []tree.Xattr
+	taken := make(map[string]bool)
+	for _, list := range lists {
+		from := len(all)
+		for _, x := range list {
+			if !taken[x.Name] {
+				all = append(all, x)
+			}
+		}
+		for _, x := range all[from:] { // a name twice in one list is for tree.Seal to tell
+			taken[x.Name] = true
+		}
+	}
+	return all
+}
+
+// clip keeps what an error message quotes short.
+func clip(s string) string { return s[:min(len(s), 32)] }
 
 // unescapeKey undoes what GNU tar does to the name of an attribute so that it can be the
 // key of a PAX record (xattr_encode_keyword, xheader.c).
@@ -39,6 +114,45 @@ func libarchiveAttr(name, value string) (tree.Xattr, error) {
 		return tree.Xattr{}, fmt.Errorf("extended attribute %q: %w", decoded, err)
 	}
 	return tree.Xattr{Name: decoded, Value: data}, nil
+}
+
+// attrs reads extended attributes and ACLs from PAX records.
+func (b *builder) attrs(n *tree.Node, hdr *tar.Header, before ahead) error {
+	ours, err := vendorAttrs(before, hdr.PAXRecords)
+	if err != nil {
+		return err
+	}
+	var schily, libarchive []tree.Xattr
+	for key, value := range hdr.PAXRecords {
+		if name, ok := strings.CutPrefix(key, schilyXattr); ok && name != "security.selinux" {
+			schily = append(schily, tree.Xattr{Name: unescapeKey(name), Value: []byte(value)})
+		} else if name, ok := strings.CutPrefix(key, libarchiveXattr); ok {
+			x, err := libarchiveAttr(name, value)
+			if err != nil {
+				return err
+			}
+			if x.Name != "security.selinux" {
+				libarchive = append(libarchive, x)
+			}
+		}
+	}
+	if list := merge(ours.Xattrs, schily, libarchive); len(list) > 0 || len(ours.ACL) > 0 {
+		n.Attrs = &tree.Attrs{Xattrs: list, ACL: ours.ACL}
+	}
+	for _, key := range []string{aclAccess, aclDefault, aclACE} {
+		text := hdr.PAXRecords[key]
+		if text == "" || key == aclACE && len(ours.ACL) > 0 {
+			continue
+		}
+		err := setACL(n, key, text, nil)
+		switch {
+		case errors.Is(err, posixacl.ErrFormat):
+			return err
+		case err != nil: // names: wait for etc/passwd
+			b.acls = append(b.acls, namedACL{n, key, text, hdr.Name, b.at})
+		}
+	}
+	return nil
 }
 
 func hasXattr(a *tree.Attrs, name string) bool {

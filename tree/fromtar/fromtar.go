@@ -20,7 +20,8 @@
 // V7, ustar, PAX and GNU headers; sparse files in all four formats of GNU tar; extended
 // attributes in SCHILY.xattr and LIBARCHIVE.xattr records (security.selinux is left out);
 // POSIX ACLs in SCHILY.acl.access and SCHILY.acl.default, which become the attributes they
-// are on Linux; NFSv4 ACLs in SCHILY.acl.ace. Owners are the numbers in the archive, names
+// are on Linux; NFSv4 ACLs in SCHILY.acl.ace; and the records IMAGETOOLS.* of package totar
+// (see its FORMAT.md), which win over the others. Owners are the numbers in the archive, names
 // matter only in ACLs, where they are looked up in the archive's own etc/passwd.
 //
 // Names may begin with "./". Absolute names, "..", a name that comes twice, an entry below
@@ -45,7 +46,6 @@ import (
 	"strings"
 
 	"imagetools/tree"
-	"imagetools/tree/posixacl"
 	"imagetools/tree/source"
 )
 
@@ -173,6 +173,7 @@ type builder struct {
 	links   []danglingLink        // hard links to what had not come
 	acls    []namedACL            // ACLs with names, for which etc/passwd is needed
 	globals map[string]bool       // keys of global PAX records
+	ahead   ahead                 // attributes of the next member
 }
 
 type danglingLink struct {
@@ -323,8 +324,12 @@ func (b *builder) checkEnd() {
 func (b *builder) add(hdr *tar.Header, m member) error {
 	switch hdr.Typeflag {
 	case tar.TypeXGlobalHeader:
-		for k := range hdr.PAXRecords {
-			if k != "comment" && len(b.globals) < 64 {
+		for k, v := range hdr.PAXRecords {
+			if ours, err := b.ahead.take(k, v); ours {
+				if err != nil {
+					return err
+				}
+			} else if k != "comment" && len(b.globals) < 64 {
 				b.globals[k] = true
 			}
 		}
@@ -333,6 +338,8 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 		b.report.Note("volume label %q", hdr.Name)
 		return nil
 	}
+	before := b.ahead
+	b.ahead = ahead{}
 	path, err := clean(hdr.Name)
 	if err != nil {
 		return err
@@ -359,7 +366,7 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 		return nil
 	}
 	if b.xattrs {
-		if err := b.attrs(n, path, hdr); err != nil {
+		if err := b.attrs(n, hdr, before); err != nil {
 			return err
 		}
 	}
@@ -371,6 +378,13 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 
 // memberType is the type a member has in the tree. A hard link counts as a file.
 func memberType(hdr *tar.Header) (tree.Mode, error) {
+	if text, given := hdr.PAXRecords[vendorType]; given {
+		if text != "socket" || hdr.Typeflag != tar.TypeReg || hdr.Size != 0 {
+			return 0, fmt.Errorf("record %s=%q in a member of type %q with %d bytes: only an empty file can stand for a socket",
+				vendorType, clip(text), hdr.Typeflag, hdr.Size)
+		}
+		return tree.TypeSocket, nil
+	}
 	switch hdr.Typeflag {
 	case tar.TypeReg: // archive/tar gives the NUL of old archives this type
 		if strings.HasSuffix(hdr.Name, "/") && hdr.Size == 0 {
@@ -597,47 +611,6 @@ type namedACL struct {
 	text   string
 	member string
 	at     int64
-}
-
-// attrs reads extended attributes and ACLs from PAX records.
-func (b *builder) attrs(n *tree.Node, path string, hdr *tar.Header) error {
-	var attrs tree.Attrs
-	for key, value := range hdr.PAXRecords {
-		if name, ok := strings.CutPrefix(key, schilyXattr); ok {
-			attrs.Xattrs = append(attrs.Xattrs, tree.Xattr{Name: unescapeKey(name), Value: []byte(value)})
-		}
-	}
-	for key, value := range hdr.PAXRecords {
-		name, ok := strings.CutPrefix(key, libarchiveXattr)
-		if !ok {
-			continue
-		}
-		x, err := libarchiveAttr(name, value)
-		if err != nil {
-			return err
-		}
-		if !hasXattr(&attrs, x.Name) {
-			attrs.Xattrs = append(attrs.Xattrs, x)
-		}
-	}
-	attrs.Xattrs = slices.DeleteFunc(attrs.Xattrs, func(x tree.Xattr) bool { return x.Name == "security.selinux" })
-	if len(attrs.Xattrs) > 0 {
-		n.Attrs = &attrs
-	}
-	for _, key := range []string{aclAccess, aclDefault, aclACE} {
-		text := hdr.PAXRecords[key]
-		if text == "" {
-			continue
-		}
-		err := setACL(n, key, text, nil)
-		switch {
-		case errors.Is(err, posixacl.ErrFormat):
-			return err
-		case err != nil: // names: wait for etc/passwd
-			b.acls = append(b.acls, namedACL{n, key, text, hdr.Name, b.at})
-		}
-	}
-	return nil
 }
 
 func (b *builder) resolveACLs() {

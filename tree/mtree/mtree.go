@@ -25,6 +25,9 @@
 // a single number is split as NetBSD and Linux do. Modes are octal. If a path has several
 // lines, the reader gives each of them: later ones should win.
 //
+// Two keywords are not those of every mtree(8): xattr.NAME=BASE64, which go-mtree has too, and
+// acl=TYPE:FLAGS:MASK:ID,…, an NFSv4 ACL in the form of [AppendACL].
+//
 // Checksums, sizes, flags, tags and link counts describe a tree that was; they are accepted
 // and not used. Unknown keywords are faults.
 package mtree
@@ -74,6 +77,7 @@ type Entry struct {
 	Link         string // target of a symbolic link
 	Device       tree.Device
 	Xattrs       []tree.Xattr
+	ACL          []tree.ACE // nil if the line gives none
 }
 
 // Merge takes over what a later line says about the same path.
@@ -97,6 +101,9 @@ func (e *Entry) Merge(later *Entry) {
 	set(later, HasDevice, &e.Device, later.Device)
 	for _, x := range later.Xattrs {
 		e.Xattrs = SetXattr(e.Xattrs, x)
+	}
+	if later.ACL != nil {
+		e.ACL = later.ACL
 	}
 }
 
@@ -129,8 +136,8 @@ func (e *LineError) Error() string {
 }
 func (e *LineError) Unwrap() error { return e.Err }
 
-// maxLine bounds a line with its continuations.
-const maxLine = 4 << 20
+// MaxLine bounds a line with its continuations, in bytes.
+const MaxLine = 4 << 20
 
 // Reader reads entries. It is not safe for concurrent use.
 type Reader struct {
@@ -175,8 +182,8 @@ func (r *Reader) readLine() (int, string, error) {
 	first := r.line + 1
 	for {
 		part, err := r.r.ReadSlice('\n')
-		if len(r.buf)+len(part) > maxLine {
-			return 0, "", fmt.Errorf("%s:%d: line longer than %d bytes", r.name, first, maxLine)
+		if len(r.buf)+len(part) > MaxLine {
+			return 0, "", fmt.Errorf("%s:%d: line longer than %d bytes", r.name, first, MaxLine)
 		}
 		r.buf = append(r.buf, part...)
 		switch {
@@ -325,6 +332,8 @@ func (r *Reader) unset(words []string) error {
 			r.set.Has &^= fieldOf[w]
 		case strings.HasPrefix(w, "xattr.") || w == "xattr" || w == "xattrs":
 			r.set.Xattrs = nil
+		case w == "acl":
+			r.set.ACL = nil
 		case !ignored[w]:
 			faults = append(faults, fmt.Errorf("unknown keyword %q", w))
 		}
@@ -382,6 +391,8 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 	switch {
 	case isXattr:
 		return 0, e.xattr(name, value)
+	case key == "acl":
+		return 0, e.acl(value)
 	case key == "optional":
 		return Optional, nil
 	case ignored[key]:

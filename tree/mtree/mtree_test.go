@@ -110,7 +110,7 @@ func TestFaults(t *testing.T) {
 ./d mode=010000 link
 ./e\9 type=file
 ./f device=native,1,2,3 device=,1
-./g xattr.user.x=%%
+./g xattr.user.x=%% acl=0:1:2 acl=0:0x1000:65536:-1
 /set mode=z
 ./ok
 `
@@ -123,7 +123,9 @@ func TestFaults(t *testing.T) {
 		"M:8: \"/abs\": neither a command nor a path relative to the root",
 		"M:9: mode=010000: value out of range; keyword \"link\" without a value",
 		"M:11: device=native,1,2,3: unit and subunit are not supported: give major and minor; device=,1: FORMAT,MAJOR,MINOR is expected",
-		"M:12: extended attribute \"user.x\": illegal base64 data at input byte 0",
+		"M:12: extended attribute \"user.x\": illegal base64 data at input byte 0; " +
+			"ACL entry 1: \"0:1:2\": TYPE:FLAGS:MASK:ID is expected; " +
+			"ACL entry 1: \"0:0x1000:65536:-1\": TYPE:FLAGS:MASK:ID are numbers of 16, 16, 32 and 32 bits",
 		"M:13: mode=z: invalid syntax",
 	}
 	lines, faults := parse(t, text)
@@ -132,6 +134,9 @@ func TestFaults(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{`./e9 type=file`, "./ok"}, lines); diff != "" {
 		t.Errorf("lines (-want +got)\n%s", diff)
+	}
+	if _, faults := parse(t, "./a acl="+strings.Repeat("0:0:0:0,", 1024)+"0:0:0:0"); len(faults) != 1 {
+		t.Errorf("an ACL of 1025 entries: %q", faults)
 	}
 	if _, faults := parse(t, strings.Repeat("x", 5<<20)); len(faults) != 1 || !strings.Contains(faults[0], "M:1: line longer") {
 		t.Errorf("endless line: %.80q", faults)
@@ -146,9 +151,10 @@ func TestMerge(t *testing.T) {
 		}
 		return e
 	}
-	e := read("./a type=char uid=1 gid=2 mode=0600 xattr.a=YQ== xattr.b=YQ==")
-	e.Merge(read("./a uname=bin mode=0640 xattr.b=Yg== device=native,1,3"))
-	want := "./a type=char uname=bin gid=2 mode=0640 device=native,1,3 xattr.a=YQ== xattr.b=Yg==\n"
+	e := read("./a type=char uid=1 gid=2 mode=0600 xattr.a=YQ== xattr.b=YQ== acl=0:0x1000:1:0")
+	e.Merge(read("./a uname=bin mode=0640 xattr.b=Yg== device=native,1,3 acl=1:0x1000:1:0"))
+	e.Merge(read("./a uname=bin"))
+	want := "./a type=char uname=bin gid=2 mode=0640 device=native,1,3 xattr.a=YQ== xattr.b=Yg== acl=1:0x1000:0x1:0\n"
 	if got := string(e.Append(nil)); got != want {
 		t.Errorf("merged %s, want %s", got, want)
 	}
@@ -160,6 +166,9 @@ func TestOf(t *testing.T) {
 		"dir": tree.NewDir(0o1777), "file #1": {Mode: tree.TypeFile | 0o4755, Size: 7, UID: 1, GID: 2, ModTime: tree.Time{Sec: -5, Nsec: 7}},
 		"l\xffnk": {Mode: tree.TypeSymlink | 0o777, Target: "a b\n"}, "dev": {Mode: tree.TypeBlock, Device: &tree.Device{Major: 259, Minor: 1 << 20}},
 		"fifo": {Mode: tree.TypeFIFO | 0o600, Attrs: &tree.Attrs{Xattrs: []tree.Xattr{{Name: "user.x=y", Value: []byte{0, 1}}}}},
+		"acl": {Mode: tree.TypeFile, Attrs: &tree.Attrs{ACL: []tree.ACE{
+			{Flags: tree.ACEOwner, Mask: 0x1f01ff, ID: 1<<32 - 1}, {Type: 1<<16 - 1, Flags: 0x43, ID: 7},
+		}}},
 	}
 	for path, n := range nodes {
 		want := mtree.Of(path, n)
@@ -231,6 +240,7 @@ func TestReference(t *testing.T) {
 func FuzzMtree(f *testing.F) {
 	f.Add("/set type=file uid=0\n. type=dir\n  etc type=dir\n  motd mode=0644 time=1.5\n  ..\n..\n")
 	f.Add("./dev/null type=char device=native,1,3 xattr.user.a=aGk= \\\n optional\n")
+	f.Add("./a acl=0:0x1000:0x1e01bf:0,1:0x40:1:7")
 	f.Add("./\\M-a\\^?\\x41 link=\\s uname=a gname=b size=1")
 	f.Fuzz(func(t *testing.T, text string) {
 		lines, _ := parse(t, text)

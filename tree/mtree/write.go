@@ -33,6 +33,7 @@ func Of(path string, n *tree.Node) Entry {
 	}
 	if n.Attrs != nil {
 		e.Xattrs = n.Attrs.Xattrs
+		e.ACL = n.Attrs.ACL
 	}
 	return e
 }
@@ -77,6 +78,9 @@ func (e *Entry) Append(dst []byte) []byte {
 	for _, x := range e.Xattrs {
 		dst = append(appendVis(append(dst, " xattr."...), x.Name, "="), '=')
 		dst = base64.StdEncoding.AppendEncode(dst, x.Value)
+	}
+	if len(e.ACL) > 0 {
+		dst = AppendACL(append(dst, " acl="...), e.ACL)
 	}
 	if e.Has&Optional != 0 {
 		dst = append(dst, " optional"...)
