@@ -1,6 +1,6 @@
-// Package host is where datasets live. Today that is the directory store: a folder in which
-// each dataset is a folder, with an mtree METALOG beside it for what the file system of this
-// machine could not keep (owners, devices, set-id bits).
+// Package host is where datasets live: the ZFS of this machine, if it has one, and the
+// directory store, a folder in which each dataset is a folder, with an mtree METALOG beside it
+// for what the file system of this machine could not keep (owners, devices, set-id bits).
 package host
 
 import (

@@ -2,6 +2,7 @@
 // manifest that describes it.
 //
 //	res, err := image.Create(ctx, tree, image.Options{Dir: "output", Manifest: ...})
+//	res, err := image.CreateFromStream(ctx, dataset.Send, image.Options{...})
 //
 // Both files appear under their names complete and synced, or neither does.
 package image
@@ -9,34 +10,29 @@ package image
 import (
 	"context"
 	"crypto/sha1"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/google/renameio/v2"
 
 	"imagetools/compress"
 	"imagetools/manifest"
 	"imagetools/tree"
+	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
 )
 
-// Options say what image to make of a tree.
+// Options say what image to make of a tree or of a stream.
 type Options struct {
 	// Dir is the folder for both files; it is made if it does not exist.
 	Dir string
 	// Force replaces files that exist.
 	Force       bool
 	Compression compress.Format
-	FileSystem  zpl.Options
+	// FileSystem is for trees; of a stream's image it says Created alone.
+	FileSystem zpl.Options
 	// Manifest is what the manifest is made from. Name and Version must be given; File,
 	// SnapshotGUID and, if zero, PublishedAt are filled in: with FileSystem.Created, or Now.
 	Manifest manifest.Options
@@ -50,6 +46,7 @@ type Result struct {
 	Manifest     *manifest.Manifest // as written
 	GUID         uint64             // of the snapshot
 	StreamSize   int64              // bytes of the uncompressed stream
+	Features     stream.Features    // of a stream that was sent; see [CreateFromStream]
 	SHA256       string             // of the image file, in hex
 }
 
@@ -77,7 +74,27 @@ func Check(opts Options) error {
 
 // Create writes the image of a sealed tree. What can be refused is refused before contents
 // are read: what [Check] reports, and a folder that cannot be written.
-func Create(ctx context.Context, t *tree.Tree, opts Options) (_ *Result, err error) {
+func Create(ctx context.Context, t *tree.Tree, opts Options) (*Result, error) {
+	return create(ctx, opts, func(out *output) (*contents, error) {
+		plan, err := zpl.NewPlan(ctx, t, opts.FileSystem)
+		if err != nil {
+			return nil, err
+		}
+		size, err := out.writeStream(opts.Compression, func(w io.Writer) error { return plan.Write(ctx, w) })
+		return &contents{guid: plan.GUID(), size: size}, err
+	})
+}
+
+// contents is what is known of a stream that has been written.
+type contents struct {
+	guid     uint64
+	size     int64 // bytes
+	features stream.Features
+	volume   uint64 // size of a volume in bytes
+}
+
+// create has write fill the image file, makes the manifest and gives both their names.
+func create(ctx context.Context, opts Options, write func(*output) (*contents, error)) (_ *Result, err error) {
 	out, err := newOutput(&opts)
 	if err != nil {
 		return nil, err
@@ -87,15 +104,14 @@ func Create(ctx context.Context, t *tree.Tree, opts Options) (_ *Result, err err
 	}
 	defer func() { err = errors.Join(err, out.cleanup()) }()
 
-	plan, err := zpl.NewPlan(ctx, t, opts.FileSystem)
+	in, err := write(out)
 	if err != nil {
 		return nil, err
 	}
-	streamSize, err := out.writeStream(ctx, plan, opts.Compression)
-	if err != nil {
+	if err := opts.setImageSize(in.volume); err != nil {
 		return nil, err
 	}
-	opts.Manifest.SnapshotGUID = plan.GUID()
+	opts.Manifest.SnapshotGUID = in.guid
 	opts.Manifest.File = &manifest.File{
 		SHA1: hex.EncodeToString(out.sha1.Sum(nil)), Size: out.size, Compression: opts.Compression.String(),
 	}
@@ -110,8 +126,8 @@ func Create(ctx context.Context, t *tree.Tree, opts Options) (_ *Result, err err
 		return nil, err
 	}
 	return &Result{
-		Image: out.imagePath, ManifestPath: out.manifestPath, Manifest: m, GUID: plan.GUID(),
-		StreamSize: streamSize, SHA256: hex.EncodeToString(out.sha256.Sum(nil)),
+		Image: out.imagePath, ManifestPath: out.manifestPath, Manifest: m, GUID: in.guid,
+		StreamSize: in.size, Features: in.features, SHA256: hex.EncodeToString(out.sha256.Sum(nil)),
 	}, nil
 }
 
@@ -142,217 +158,4 @@ func Suffix(imageType string, c compress.Format) string {
 		return ".zvol" + c.Extension()
 	}
 	return ".zfs" + c.Extension()
-}
-
-// output is the pair of files on their way.
-type output struct {
-	dir                     string
-	made                    []string // folders that did not exist, the deepest first
-	force                   bool
-	imagePath, manifestPath string
-	image, manifest         *renameio.PendingFile
-	sha1, sha256            hash.Hash
-	size                    int64
-	committed               bool
-}
-
-// newOutput completes the options, judges the manifest as far as it is known, and says where
-// the files will be, which must be free.
-func newOutput(opts *Options) (*output, error) {
-	if opts.Manifest.PublishedAt.IsZero() {
-		opts.Manifest.PublishedAt = opts.Now
-		if opts.FileSystem.Created != nil {
-			opts.Manifest.PublishedAt = time.Unix(*opts.FileSystem.Created, 0)
-		}
-	}
-	m, err := checkManifest(*opts)
-	if err != nil {
-		return nil, err
-	}
-	o := &output{dir: filepath.Clean(opts.Dir), force: opts.Force, sha1: sha1.New(), sha256: sha256.New()}
-	// The rules for names and versions let slashes through.
-	base := filepath.Join(opts.Dir, strings.ReplaceAll(m.Name+"-"+m.Version, "/", "_"))
-	o.imagePath = base + Suffix(m.Type, opts.Compression)
-	o.manifestPath = base + ".json"
-	return o, o.checkNames()
-}
-
-// open makes the folder and both files under temporary names.
-func (o *output) open() (err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, o.cleanup())
-		}
-	}()
-	if err := o.makeDir(); err != nil {
-		return fmt.Errorf("make the output folder: %w", err)
-	}
-	if o.image, err = pending(o.imagePath); err != nil {
-		return err
-	}
-	o.manifest, err = pending(o.manifestPath)
-	return err
-}
-
-// checkNames looks for what is in the way of the files.
-func (o *output) checkNames() error {
-	for _, path := range []string{o.imagePath, o.manifestPath} {
-		info, err := os.Lstat(path)
-		switch {
-		case err != nil:
-		case info.IsDir():
-			return fmt.Errorf("%q: is a directory", path)
-		case !o.force:
-			return fmt.Errorf("%q: %w", path, ErrExists)
-		}
-	}
-	return nil
-}
-
-// makeDir makes the output folder, and remembers which folders it made.
-func (o *output) makeDir() error {
-	for dir := o.dir; ; dir = filepath.Dir(dir) {
-		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-			return os.MkdirAll(o.dir, 0o777)
-		}
-		o.made = append(o.made, dir)
-	}
-}
-
-func pending(path string) (*renameio.PendingFile, error) {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o666))
-	if err != nil {
-		return nil, fmt.Errorf("create %q: %w", path, cause(err))
-	}
-	return f, nil
-}
-
-// cause leaves out the temporary name that an error of package os has.
-func cause(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	if e, ok := errors.AsType[*os.LinkError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	n, err := o.image.Write(p)
-	o.sha1.Write(p[:n])
-	o.sha256.Write(p[:n])
-	o.size += int64(n)
-	if err != nil {
-		return n, fmt.Errorf("write %q: %w", o.imagePath, cause(err))
-	}
-	return n, nil
-}
-
-func (o *output) writeStream(ctx context.Context, plan *zpl.Plan, c compress.Format) (size int64, err error) {
-	cw, err := compress.NewWriter(o, c, compress.Options{})
-	if err != nil {
-		return 0, err
-	}
-	counter := &counter{w: cw}
-	if err := plan.Write(ctx, counter); err != nil {
-		cw.Close() // ends its workers; the first error is the one that tells
-		return 0, err
-	}
-	return counter.n, cw.Close()
-}
-
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	c.n += int64(n)
-	return n, err
-}
-
-func (o *output) writeManifest(m *manifest.Manifest) error {
-	if err := judge(m); err != nil {
-		return err
-	}
-	text, err := manifest.Marshal(m)
-	if err != nil {
-		return err
-	}
-	if _, err := o.manifest.Write(text); err != nil {
-		return fmt.Errorf("write %q: %w", o.manifestPath, cause(err))
-	}
-	return nil
-}
-
-// commit syncs both files and gives them their names. If only one could have its name, what
-// was there before stays.
-func (o *output) commit() error {
-	if err := o.checkNames(); err != nil { // again: that was long ago
-		return err
-	}
-	if err := o.manifest.Sync(); err != nil {
-		return fmt.Errorf("write %q: %w", o.manifestPath, cause(err))
-	}
-	old := o.image.Name() + ".old"
-	if os.Link(o.imagePath, old) != nil {
-		old = "" // there is none, or the file system knows no links
-	}
-	if err := o.image.CloseAtomicallyReplace(); err != nil {
-		return errors.Join(fmt.Errorf("write %q: %w", o.imagePath, cause(err)), remove(old))
-	}
-	if err := o.manifest.CloseAtomicallyReplace(); err != nil {
-		err = fmt.Errorf("write %q: %w", o.manifestPath, cause(err))
-		if old != "" {
-			return errors.Join(err, os.Rename(old, o.imagePath))
-		}
-		return errors.Join(err, os.Remove(o.imagePath))
-	}
-	o.committed = true
-	if err := remove(old); err != nil {
-		return err
-	}
-	return syncDir(o.dir)
-}
-
-func remove(path string) error {
-	if path == "" {
-		return nil
-	}
-	return os.Remove(path)
-}
-
-// syncDir makes the names durable. Some file systems cannot, nor can one who may write but not
-// read there; the files themselves are safe.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
-		return fmt.Errorf("sync %q: %w", dir, err)
-	}
-	return nil
-}
-
-// cleanup removes what has no final name.
-func (o *output) cleanup() error {
-	var errs []error
-	for _, f := range []*renameio.PendingFile{o.image, o.manifest} {
-		if f != nil {
-			errs = append(errs, f.Cleanup())
-		}
-	}
-	if !o.committed {
-		for _, dir := range o.made {
-			os.Remove(dir) // unless somebody else uses it by now
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -1,21 +1,29 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"imagetools/compress"
+	"imagetools/host"
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
+	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
 )
 
@@ -36,7 +44,10 @@ type createImageOptions struct {
 	Public                                      bool
 	MinPlatform                                 []string
 
-	source sourceOptions
+	RemoveStale bool
+
+	source   sourceOptions
+	treeOnly []string // flags that were given and mean nothing for a stream
 }
 
 func newCreateImageCommand(env *cli.Env) *cobra.Command {
@@ -46,13 +57,20 @@ func newCreateImageCommand(env *cli.Env) *cobra.Command {
 		Short: "Make an image and its manifest from a directory, a tar or a dataset",
 		Long: `Create-image writes NAME-VERSION.zfs.gz, a compressed ZFS send stream, and NAME-VERSION.json,
 its manifest, into the output folder. NAME is all before the last hyphen. No ZFS and no root
-are needed, and the same source gives the same bytes on any machine.
+are needed for a directory or tar, and the same one gives the same bytes on any machine.
 
 SOURCE is one of
   a directory, or a tar (plain, gzip, bzip2, xz or zstd; "-" is standard input): a root file
     system, which lands under root/ as SmartOS expects it; with --as-dataset it is the whole
     dataset
-  zones/NAME, or a name without a slash: a dataset in the store (--store), whole
+  zones/NAME, or a name without a slash: a dataset, whole: one in the ZFS of this host (also
+    POOL/NAME, or in --pool), else one in the store (--store)
+
+Of a dataset in ZFS a snapshot is taken, sent and destroyed, whatever happens. The stream is
+taken as it is, after a check; datasets below are not in it, and earlier snapshots and a clone's
+origin play no part. A volume makes a zvol image, NAME-VERSION.zvol.gz. The zone that a dataset
+belongs to must be halted. A snapshot that a killed run left is found by the next one; on a
+terminal its removal is offered, --remove-stale removes it unasked.
 
 A METALOG (mtree) beside a directory, DIR.mtree, is taken for owners, modes and devices, which
 then win over the disk; what it does not name belongs to root. Without one, owners are those on
@@ -68,10 +86,16 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 		Example: `  imagetools create-image web-1.0 ./rootfs --description 'Our web server'
   imagetools create-image debian-12.1 rootfs.tar.xz --type lx-dataset -o images
   mmdebstrap bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
-  imagetools create-image base-64-24.4.0 zones/base -m manifest.json`,
+  imagetools create-image base-64-24.4.0 zones/base -m manifest.json
+  imagetools create-image disk-1.0 --pool tank vm/disk0 -m manifest.json`,
 		Args: exactArgs("NAME-VERSION", "SOURCE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.NameVersion, opts.Source = args[0], args[1]
+			for _, name := range []string{"metalog", "owners", "exclude", "zpl", "xattr-names"} {
+				if c.Flags().Changed(name) {
+					opts.treeOnly = append(opts.treeOnly, "--"+name)
+				}
+			}
 			var public *bool
 			if c.Flags().Changed("public") {
 				public = &opts.Public
@@ -89,7 +113,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.StringVar(&opts.XattrNames, "xattr-names", "linux", "linux keeps full names, illumos leaves out \"user.\"")
 
 	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
-	f.StringVar(&opts.Type, "type", "", "zone-dataset or lx-dataset (default zone-dataset)")
+	f.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, and zvol for a volume)")
 	f.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
 	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
 	f.StringVar(&opts.Owner, "owner", "", "UUID of the owner (default all zeros: nobody)")
@@ -98,6 +122,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.StringVar(&opts.Homepage, "homepage", "", "URL with more about it")
 	f.BoolVar(&opts.Public, "public", false, "let everybody have it (default for built-in names)")
 	f.StringArrayVar(&opts.MinPlatform, "min-platform", nil, "oldest platform, VERSION=STAMP such as 7.0=20141030T081701Z, or none; repeatable")
+	f.BoolVar(&opts.RemoveStale, "remove-stale", false, "destroy snapshots of SOURCE that runs left which were killed")
 	opts.source.addFlags(f)
 	return cmd
 }
@@ -107,16 +132,31 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if err != nil {
 		return err
 	}
+	at, notFound := cli.Interruptible(ctx, func() (*place, error) { return locate(ctx, env, opts.Source, opts.source) })
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if notFound == nil {
+		if err := opts.settle(at, imageOpts); err != nil {
+			return err
+		}
+	}
 	if err := image.Check(*imageOpts); err != nil {
 		return withHint(err)
 	}
+	if notFound != nil {
+		return notFound
+	}
 	progress := env.NewProgress(opts.Quiet)
 	defer progress.Finish()
+	if at.inPool != nil {
+		return opts.createFromPool(ctx, env, at.inPool, imageOpts, progress)
+	}
 	src, err := cli.Interruptible(ctx, func() (*openedSource, error) {
 		if err := opts.complete(env, imageOpts); err != nil {
 			return nil, err
 		}
-		return openSource(ctx, env, opts.Source, opts.source, progress)
+		return openSource(ctx, env, at, opts.source, progress)
 	})
 	if err != nil {
 		return err
@@ -135,7 +175,140 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if err != nil {
 		return withHint(err)
 	}
-	return opts.printResult(env, res)
+	return opts.printResult(env, res, "")
+}
+
+// settle completes the options with what the kind of source says.
+func (o *createImageOptions) settle(at *place, out *image.Options) error {
+	if at.inPool != nil && len(o.treeOnly) > 0 {
+		return cli.Usagef("%s: the stream of the ZFS dataset %q is taken as it is", strings.Join(o.treeOnly, ", "), at.inPool.Name)
+	}
+	given := out.Manifest.Type
+	if given == "" && out.Manifest.Base != nil {
+		given = out.Manifest.Base.Type
+	}
+	volume := at.inPool != nil && at.inPool.Volume
+	switch {
+	case volume && given == "":
+		out.Manifest.Type = manifest.TypeZvol
+	case volume != (given == manifest.TypeZvol):
+		if volume {
+			return cli.Usagef("type %q: a volume makes a %s", given, manifest.TypeZvol)
+		}
+		return cli.Usagef("type %q: a tree makes a %s or a %s", given, manifest.TypeZone, manifest.TypeLX)
+	}
+	return nil
+}
+
+// createFromPool makes the image of a dataset in a ZFS pool.
+func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, ds *host.PoolDataset, out *image.Options, progress *cli.Progress) error {
+	_, err := cli.Interruptible(ctx, func() (any, error) {
+		if err := o.prepareDataset(ctx, env, ds); err != nil {
+			return nil, err
+		}
+		return nil, o.complete(env, out)
+	})
+	if err != nil {
+		return err
+	}
+	limitMemory(0)
+	// While there is a snapshot, a closed standard error must not end the program.
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGPIPE)
+	res, err := image.CreateFromStream(ctx, func(ctx context.Context) (io.ReadCloser, error) {
+		s, err := ds.Send(ctx, env.Now())
+		if err != nil {
+			return nil, err
+		}
+		return &sending{s, progress, 0}, nil
+	}, *out)
+	signal.Stop(closed)
+	progress.Finish()
+	if left, ok := errors.AsType[*host.LeftError](err); ok {
+		err = cli.Hint(errors.New(err.Error()), "zfs destroy "+shellQuote(left.Snapshot)) // not "interrupted; nothing was left"
+	}
+	if err != nil {
+		return withHint(err)
+	}
+	if more := res.Features &^ stream.FeatureSASpill; more != 0 {
+		env.Warnf("the stream uses %v: hosts whose ZFS does not know that refuse the image", more)
+	}
+	return o.printResult(env, res, ds.Name)
+}
+
+// sending is a stream that shows how far it came.
+type sending struct {
+	io.ReadCloser
+	progress *cli.Progress
+	n        int64
+}
+
+func (s *sending) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.n += int64(n)
+	s.progress.Update("sending", s.n, -1)
+	return n, err
+}
+
+// prepareDataset looks whether a dataset can be sent, says what is sent, and deals with the
+// snapshots that other runs took.
+func (o *createImageOptions) prepareDataset(ctx context.Context, env *cli.Env, ds *host.PoolDataset) error {
+	if err := ds.CheckZones(ctx); err != nil {
+		if running, ok := errors.AsType[*host.RunningZoneError](err); ok {
+			err = cli.Hint(err, "halt it first: zoneadm -z "+shellQuote(running.Zone)+" halt")
+		}
+		return err
+	}
+	if !o.Quiet {
+		fmt.Fprintf(env.Stderr, "dataset %s in ZFS: %s\n", ds.Name, map[bool]string{false: "file system", true: "volume"}[ds.Volume])
+	}
+	left, err := ds.Leftovers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range left {
+		if err := o.dealWith(ctx, env, l); err != nil {
+			return err
+		}
+	}
+	children, err := ds.Children(ctx)
+	if err == nil && len(children) > 0 && !o.Quiet {
+		fmt.Fprintf(env.Stderr, "note: the image does not hold the datasets below: %s\n", strings.Join(children, ", "))
+	}
+	return err
+}
+
+// dealWith removes a snapshot that another run took and left, or says what it is.
+func (o *createImageOptions) dealWith(ctx context.Context, env *cli.Env, l host.Leftover) error {
+	what := fmt.Sprintf("snapshot %s, taken at %s by process %d", l.Name, l.Taken.Format(time.RFC3339), l.PID)
+	switch l.Fate {
+	case host.Alive:
+		env.Warnf("%s, is left alone: the process runs", what)
+		return nil
+	case host.Unknown:
+		env.Warnf("%s of another host, is left alone; if that has ended, remove it: zfs destroy %s", what, shellQuote(l.Name))
+		return nil
+	}
+	remove := o.RemoveStale
+	if !remove && o.mayAsk(env) {
+		fmt.Fprintf(env.Stderr, "%s, was left behind.\n", what)
+		answer, err := ask(env, bufio.NewReader(env.Stdin), "Destroy it? [y/N]")
+		if err != nil {
+			return err
+		}
+		remove = strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
+	}
+	if !remove {
+		env.Warnf("%s, was left behind; --remove-stale destroys it", what)
+		return nil
+	}
+	if err := l.Destroy(ctx); err != nil {
+		return err
+	}
+	if !o.Quiet {
+		fmt.Fprintf(env.Stderr, "note: %s, was left behind and is destroyed\n", what)
+	}
+	return nil
 }
 
 func withHint(err error) error {
@@ -200,9 +373,9 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 		return nil, err
 	}
 	switch t := manifest.New(out.Manifest).Type; t {
-	case manifest.TypeZone, manifest.TypeLX:
+	case manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol:
 	default:
-		return nil, cli.Usagef("type %q: a tree makes a %s or a %s", t, manifest.TypeZone, manifest.TypeLX)
+		return nil, cli.Usagef("type %q: a tree makes a %s or a %s, a volume a %s", t, manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol)
 	}
 	return out, nil
 }
@@ -247,8 +420,7 @@ func parseMinPlatform(list []string) (map[string]string, error) {
 func (o *createImageOptions) complete(env *cli.Env, out *image.Options) error {
 	m := &out.Manifest
 	have := manifest.New(*m)
-	stdinTaken := o.Manifest == "-" || o.Source == "-"
-	if !o.Quiet && !stdinTaken && cli.IsTerminal(env.Stdin) {
+	if o.mayAsk(env) {
 		if err := askManifest(env, m, have); err != nil {
 			return err
 		}
@@ -257,7 +429,16 @@ func (o *createImageOptions) complete(env *cli.Env, out *image.Options) error {
 	if have.Description == "" {
 		env.Warnf("the image has no description; --description gives it one")
 	}
+	if have.Type == manifest.TypeZvol && (have.NICDriver == "" || have.DiskDriver == "" || have.CPUType == "") {
+		env.Warnf("the manifest lacks nic_driver, disk_driver or cpu_type, which image servers ask for; -m gives them")
+	}
 	return nil
+}
+
+// mayAsk tells whether there is somebody to answer questions.
+func (o *createImageOptions) mayAsk(env *cli.Env) bool {
+	stdinTaken := o.Manifest == "-" || o.Source == "-"
+	return !o.Quiet && !stdinTaken && cli.IsTerminal(env.Stdin)
 }
 
 // createdImage is the answer of create-image --json. Fields are only ever added.
@@ -272,9 +453,13 @@ type createdImage struct {
 	Compression  string `json:"compression"`
 	StreamSize   int64  `json:"stream_size"`
 	InstallsWith string `json:"install"`
+	Type         string `json:"type"`
+	Dataset      string `json:"dataset,omitzero"`    // in ZFS, that was the source
+	ImageSize    int64  `json:"image_size,omitzero"` // MiB of a volume
 }
 
-func (o *createImageOptions) printResult(env *cli.Env, res *image.Result) error {
+// printResult prints what was made, of a dataset in ZFS if that is not empty.
+func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, dataset string) error {
 	install := fmt.Sprintf("imgadm install -m %s -f %s", shellQuote(res.ManifestPath), shellQuote(res.Image))
 	file := res.Manifest.Files[0]
 	if o.JSON {
@@ -285,6 +470,7 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result) error 
 			Image: res.Image, Manifest: res.ManifestPath, UUID: res.Manifest.UUID,
 			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
+			Type: res.Manifest.Type, Dataset: dataset, ImageSize: res.Manifest.ImageSize,
 		})
 	}
 	if o.Quiet {
@@ -305,7 +491,7 @@ Done.  Now run this to install the image:
 
 // shellQuote writes a path as one can paste it.
 func shellQuote(s string) string {
-	if strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+-") == "" {
+	if strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+-@:") == "" {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"

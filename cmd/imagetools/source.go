@@ -25,6 +25,7 @@ import (
 // sourceOptions are the flags of commands that read a tree.
 type sourceOptions struct {
 	Store     string
+	Pool      string
 	AsDataset bool
 	Metalog   string
 	Owners    string
@@ -34,6 +35,7 @@ type sourceOptions struct {
 
 func (o *sourceOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Store, "store", "", "folder that holds datasets (default $IMAGETOOLS_STORE, or "+host.DefaultStore+")")
+	f.StringVar(&o.Pool, "pool", "", "ZFS pool of which SOURCE is a dataset, and nothing else (default "+host.Pool+", if SOURCE is one there)")
 	f.BoolVar(&o.AsDataset, "as-dataset", false, "SOURCE is the whole dataset, not what lies under root/")
 	f.StringVar(&o.Metalog, "metalog", "", "mtree file with owners and modes, or none (default DIR.mtree if it exists)")
 	f.StringVar(&o.Owners, "owners", string(source.OwnersAuto), "whose the files are: disk, root, or auto (root where all are one user's)")
@@ -71,15 +73,24 @@ func (s *openedSource) report(env *cli.Env) {
 	}
 }
 
-// place is where a SOURCE argument leads.
+// place is where a SOURCE argument leads: to a path, or to a dataset of a ZFS.
 type place struct {
 	path    string // "-" for standard input
 	dataset *host.Dataset
+	inPool  *host.PoolDataset
 }
 
 // locate reads SOURCE as the design has it: a name without a slash, zones/NAME or a path into
-// the store is a dataset if there is one; anything else is a path.
-func locate(env *cli.Env, arg string, opts sourceOptions) (*place, error) {
+// the store is a dataset if there is one, in a ZFS pool or in the store; anything else is a
+// path.
+func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (*place, error) {
+	inPool, poolErr := lookupPool(ctx, arg, opts.Pool)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if opts.Pool != "" {
+		return &place{inPool: inPool}, poolErr
+	}
 	if arg == "-" {
 		return &place{path: arg}, nil
 	}
@@ -93,20 +104,67 @@ func locate(env *cli.Env, arg string, opts sourceOptions) (*place, error) {
 		return nil, err
 	}
 	_, statErr := os.Stat(arg)
+	if inPool != nil {
+		return only(inPool, arg, statErr == nil, ds)
+	}
+	unsure := !errors.Is(poolErr, fs.ErrNotExist)
 	switch {
 	case ds == nil && statErr != nil:
 		err := fmt.Errorf("source %q: %w", arg, errors.Unwrap(statErr))
+		if unsure {
+			err = fmt.Errorf("%w, and of datasets ZFS cannot tell: %w", err, poolErr)
+		}
 		if named {
-			err = cli.Hint(err, fmt.Sprintf("there is no dataset %q in the store %q either; --store names another", arg, store.Dir))
+			err = cli.Hint(err, fmt.Sprintf("there is no dataset %q in the store %q either; --store names another, --pool a ZFS pool", arg, store.Dir))
 		}
 		return nil, err
-	case ds == nil:
-		return &place{path: arg}, nil
-	case statErr == nil && !samePath(arg, ds.Path):
+	case ds != nil && statErr == nil && !samePath(arg, ds.Path):
 		return nil, cli.Hint(fmt.Errorf("source %q: it is the dataset %q and the path %q", arg, ds.Path, "./"+arg),
 			"name the path with ./ before it, or the dataset by its path")
 	}
+	if unsure {
+		env.Warnf("ZFS cannot tell whether %q is a dataset, so it is taken for a folder or file: %v", arg, poolErr)
+	}
+	if ds == nil {
+		return &place{path: arg}, nil
+	}
 	return &place{path: ds.Path, dataset: ds}, nil
+}
+
+// lookupPool returns the dataset that SOURCE names in the ZFS of this host; fs.ErrNotExist says
+// that there is none. With a pool, SOURCE must be a dataset in it.
+func lookupPool(ctx context.Context, arg, pool string) (*host.PoolDataset, error) {
+	name := arg
+	if !strings.Contains(arg, "/") {
+		name = cmp.Or(pool, host.Pool) + "/" + arg
+	}
+	if pool != "" && (!host.IsDatasetName(name) || !strings.HasPrefix(name, pool+"/")) {
+		return nil, cli.Usagef("source %q: with --pool %s it must be NAME or %[2]s/NAME", arg, pool)
+	}
+	zfs := host.FindZFS()
+	switch {
+	case zfs == nil && pool != "":
+		return nil, fmt.Errorf("source %q: --pool needs ZFS, and there is no program zfs on this host", arg)
+	case zfs == nil || !host.IsDatasetName(name):
+		return nil, fs.ErrNotExist
+	}
+	return zfs.Lookup(ctx, name)
+}
+
+// only returns a dataset of a ZFS if SOURCE can be nothing else.
+func only(inPool *host.PoolDataset, arg string, isPath bool, inStore *host.Dataset) (*place, error) {
+	other := ""
+	switch {
+	case isPath && !samePath(arg, inPool.Mountpoint):
+		other = fmt.Sprintf("path %q", "./"+arg)
+	case inStore != nil && !samePath(inStore.Path, inPool.Mountpoint):
+		other = fmt.Sprintf("folder %q of the store", inStore.Path)
+	default:
+		return &place{inPool: inPool}, nil
+	}
+	pool, _, _ := strings.Cut(inPool.Name, "/")
+	return nil, cli.Hint(fmt.Errorf("source %q: it is the ZFS dataset %q and the %s", arg, inPool.Name, other),
+		fmt.Sprintf("with --pool %s it is the ZFS dataset; name a folder with ./ before it", pool))
 }
 
 func samePath(a, b string) bool {
@@ -115,15 +173,11 @@ func samePath(a, b string) bool {
 	return errA == nil && errB == nil && os.SameFile(x, y)
 }
 
-// openSource reads the tree that SOURCE names, and seals it.
-func openSource(ctx context.Context, env *cli.Env, arg string, opts sourceOptions, progress *cli.Progress) (_ *openedSource, err error) {
+// openSource reads the tree at a path, and seals it.
+func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions, progress *cli.Progress) (_ *openedSource, err error) {
 	owners, err := source.ParseOwners(opts.Owners)
 	if err != nil {
 		return nil, &cli.UsageError{Err: err}
-	}
-	at, err := locate(env, arg, opts)
-	if err != nil {
-		return nil, err
 	}
 	var s *openedSource
 	if info, err := os.Stat(at.path); at.path != "-" && err == nil && info.IsDir() {

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"runtime/debug"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/pflag"
+
+	"imagetools/image"
+	"imagetools/internal/cli"
+	"imagetools/zfs/objset"
+	"imagetools/zfs/stream"
+	"imagetools/zfs/zpl"
+	"imagetools/zfs/zvol"
+)
+
+// openOptions are the flags of commands that look into images.
+type openOptions struct {
+	Origins    []string
+	Snapshot   string
+	TmpDir     string
+	SpoolLimit int64 // MiB
+}
+
+// imageArgument is what the help of those commands says of IMAGE.
+const imageArgument = `IMAGE is an image file or any other ZFS send stream, compressed or not; an image's manifest,
+which stands for the stream beside it; or "-" for standard input. An incremental one needs
+those it builds on: --origin, the full one first.`
+
+func (o *openOptions) addFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.Origins, "origin", nil, "image that IMAGE is incremental on; repeatable, the full one first")
+	f.StringVar(&o.Snapshot, "snapshot", "", "snapshot to look at: its name, DATASET@SNAPSHOT, DATASET or its guid (default the last)")
+}
+
+func (o *openOptions) addSpoolFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.TmpDir, "tmpdir", "", "folder for the contents of a compressed stream while they are read (default $TMPDIR)")
+	f.Int64Var(&o.SpoolLimit, "spool-limit", image.DefaultSpoolLimit>>20, "MiB that they may take there")
+}
+
+// openedImage is an image with the snapshot that a command looks at.
+type openedImage struct {
+	*image.Opened
+	snapshot *objset.Snapshot
+}
+
+// open reads the streams. With contents, what is in files can be read afterwards.
+func (o *openOptions) open(ctx context.Context, env *cli.Env, arg string, contents bool) (*openedImage, error) {
+	if o.SpoolLimit < 0 || o.SpoolLimit > 1<<40 {
+		return nil, cli.Usagef("--spool-limit %d: out of range", o.SpoolLimit)
+	}
+	if arg == "-" && cli.IsTerminal(env.Stdin) {
+		return nil, cli.Usagef("standard input is a terminal, not a stream")
+	}
+	progress := env.NewProgress(false)
+	defer progress.Finish()
+	memory := memoryBound{}
+	opts := image.OpenOptions{Stdin: env.Stdin, Contents: contents, TmpDir: o.TmpDir, SpoolLimit: o.SpoolLimit << 20}
+	opts.Progress = func(name string, done, total, held int64) {
+		progress.Update("reading "+name, done, total)
+		memory.follow(held)
+	}
+	type result struct {
+		*image.Opened
+		err error
+	}
+	res, err := cli.Interruptible(ctx, func() (result, error) {
+		opened, err := image.Open(ctx, append(o.Origins[:len(o.Origins):len(o.Origins)], arg), opts)
+		return result{opened, err}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if res.err != nil {
+		res.Close()
+		return nil, openHint(res.err)
+	}
+	s, err := res.Snapshot(o.Snapshot)
+	if err != nil {
+		res.Close()
+		return nil, err
+	}
+	return &openedImage{res.Opened, s}, nil
+}
+
+func openHint(err error) error {
+	if errors.Is(err, stream.ErrMagic) {
+		return cli.Hint(err, "create-image makes an image of a directory or a tar")
+	}
+	return err
+}
+
+// memoryBound keeps the garbage collector's limit above what an index holds.
+type memoryBound struct{ limit int64 }
+
+func (m *memoryBound) follow(held int64) {
+	if want := openMemory + held + held/4; want > m.limit {
+		m.limit = want + want/8
+		debug.SetMemoryLimit(m.limit)
+	}
+}
+
+// openMemory is what looking into an image takes besides its index: buffers of decoders.
+const openMemory = 96 << 20
+
+// fileSystem opens the file system, or says what else it is.
+func (o *openedImage) fileSystem() (*zpl.FS, error) {
+	f, err := zpl.Open(o.Index, o.snapshot)
+	switch {
+	case errors.Is(err, zpl.ErrNotFileSystem):
+		return nil, cli.Hint(err, "inspect tells what it is; cat without a PATH prints a volume")
+	case errors.Is(err, zpl.ErrPartial):
+		return nil, cli.Hint(err, fmt.Sprintf("--origin names the image with the snapshot of guid %#x", o.snapshot.Begin.FromGUID))
+	case errors.Is(err, objset.ErrEncrypted):
+		return nil, cli.Hint(err, "the stream is raw; inspect and verify tell what can be told without the key")
+	}
+	return f, err
+}
+
+// volume opens the volume.
+func (o *openedImage) volume() (*zvol.Volume, error) { return zvol.Open(o.Index, o.snapshot) }
+
+// lookup finds a path in an image; "/" at the start is left out.
+func lookup(f *zpl.FS, path string) (*zpl.Znode, error) {
+	z, err := f.Lookup(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, other := f.Lookup("root/" + path); other == nil {
+			err = cli.Hint(err, fmt.Sprintf("there is %q", "root/"+strings.TrimLeft(path, "/")))
+		}
+	}
+	return z, err
+}
+
+// printable writes control characters, backslashes and bytes that are not UTF-8 as \ooo.
+func printable(s string) string {
+	plain := true
+	for i := 0; i < len(s); i++ {
+		plain = plain && s[i] >= ' ' && s[i] < 0x7f && s[i] != '\\'
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && n == 1 || r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			for _, c := range []byte(s[i : i+n]) {
+				fmt.Fprintf(&b, `\%03o`, c)
+			}
+		} else if r == '\\' {
+			b.WriteString(`\\`)
+		} else {
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// text is a string that may be any bytes, in JSON: as it is if it is UTF-8, else an object
+// with the bytes in base64.
+type text string
+
+func (t text) MarshalJSON() ([]byte, error) {
+	if utf8.ValidString(string(t)) {
+		return json.Marshal(string(t))
+	}
+	return json.Marshal(struct {
+		Base64 []byte `json:"base64"`
+	}{[]byte(t)})
+}
+
+// printJSON prints an indented document.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

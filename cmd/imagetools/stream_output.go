@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/pflag"
+
+	"imagetools/compress"
+	"imagetools/image"
+	"imagetools/internal/cli"
+)
+
+// streamOutput are the flags of commands that write a stream.
+type streamOutput struct {
+	File        string // path; "" or "-" is standard output
+	Compression string
+	Force       bool
+	JSON        bool
+	Quiet       bool
+}
+
+func (o *streamOutput) addFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.File, "output", "o", "-", "file to write, \"-\" for standard output")
+	f.StringVarP(&o.Compression, "compression", "c", "none", "gzip, none, xz or bzip2")
+	f.BoolVar(&o.Force, "force", false, "replace a file that exists")
+	f.BoolVarP(&o.Quiet, "quiet", "q", false, "print nothing but warnings and errors")
+	f.BoolVar(&o.JSON, "json", false, "print what was done as JSON on standard output; with -o FILE alone")
+}
+
+func (o *streamOutput) toStdout() bool { return o.File == "" || o.File == "-" }
+
+// check refuses what cannot go well, before anything is read.
+func (o *streamOutput) check(env *cli.Env) (compress.Format, error) {
+	format, err := compress.ParseFormat(o.Compression)
+	if err != nil {
+		return "", &cli.UsageError{Err: err}
+	}
+	if o.toStdout() {
+		switch {
+		case o.JSON:
+			return "", cli.Usagef("--json: the stream has standard output; -o FILE writes it to a file")
+		case cli.IsTerminal(env.Stdout):
+			return "", cli.Hint(cli.Usagef("standard output is a terminal, which no stream is for"), "-o names a file; or pipe it into a program")
+		}
+		return format, nil
+	}
+	return format, o.checkFile()
+}
+
+// checkFile looks for what is in the way of the file.
+func (o *streamOutput) checkFile() error {
+	info, err := os.Stat(o.File)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%q: is a directory", o.File)
+	case !info.Mode().IsRegular():
+		return cli.Hint(fmt.Errorf("%q: is no regular file", o.File), "redirect standard output there: > "+shellQuote(o.File))
+	case !o.Force:
+		return cli.Hint(fmt.Errorf("%q: %w", o.File, image.ErrExists), "--force replaces it")
+	}
+	return nil
+}
+
+// run has write write the stream, and gives a file its name when all went well. What write
+// waits for, it is not waited for longer than ctx lasts.
+func (o *streamOutput) run(ctx context.Context, env *cli.Env, write func(io.Writer) error) error {
+	format, err := o.check(env)
+	if err != nil {
+		return err
+	}
+	if o.toStdout() {
+		return interruptible(ctx, func() error { return writeCompressed(env.Stdout, format, write) })
+	}
+	f, err := renameio.NewPendingFile(o.File, renameio.WithTempDir(filepath.Dir(o.File)), renameio.WithPermissions(0o666))
+	if err != nil {
+		return o.fail("create", err)
+	}
+	defer f.Cleanup()
+	if err := interruptible(ctx, func() error { return writeCompressed(pendingFile{f, o}, format, write) }); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := o.checkFile(); err != nil { // again: that was long ago
+		return err
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return o.fail("write", err)
+	}
+	return nil
+}
+
+func interruptible(ctx context.Context, f func() error) error {
+	_, err := cli.Interruptible(ctx, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
+// fail names the file instead of the temporary one that an error of package os names.
+func (o *streamOutput) fail(what string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
+		err = e.Err
+	}
+	return fmt.Errorf("%s %q: %w", what, o.File, err)
+}
+
+type pendingFile struct {
+	f *renameio.PendingFile
+	o *streamOutput
+}
+
+func (p pendingFile) Write(b []byte) (int, error) {
+	n, err := p.f.Write(b)
+	if err != nil {
+		err = p.o.fail("write", err)
+	}
+	return n, err
+}
+
+// writeCompressed completes the compressed file only if write did not fail, so that half a
+// stream is also half a file.
+func writeCompressed(w io.Writer, format compress.Format, write func(io.Writer) error) error {
+	cw, err := compress.NewWriter(w, format, compress.Options{})
+	if err != nil {
+		return err
+	}
+	if err := write(cw); err != nil {
+		return err
+	}
+	return cw.Close()
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"imagetools/image"
+	"imagetools/internal/cli"
+	"imagetools/zfs/zpl"
+)
+
+type verifyOptions struct {
+	Images    []string
+	Strict    bool
+	JSON      bool
+	Quiet     bool
+	MaxFaults int
+}
+
+func newVerifyCommand(env *cli.Env) *cobra.Command {
+	var opts verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify [flags] IMAGE...",
+		Short: "Check that an image is sound, complete and installable",
+		Long: `Verify reads images once and checks all that can be checked without installing them:
+  the checksum of every record, and the order, ranges and flags of all records
+  every compressed block, by decompressing it
+  the file system: directories against objects, link counts, sizes, parents, attributes, ACLs;
+    or the size and the blocks of a volume
+  the file against its manifest, and the manifest by the rules of imgadm
+  what imgadm and vmadm would do with it
+  metadata, keys and histories that are better not in an image
+
+IMAGE is an image file or any other ZFS send stream, compressed or not; an image's manifest,
+which stands for the stream beside it; or "-" for standard input. Of several, each builds on
+those before it: the origin of an incremental image comes first. Without its origin only the
+records of an incremental image can be checked.
+
+Each fault is one line: how bad, where, what. Damage is what receivers refuse, what kernels
+fail on, or what is not as it was stored; everything else is a warning. With --json the answer
+is one document with faults, counts and verdict (sound, warnings or damaged).
+
+Nothing is written to disk. Exit status: 0 no damage, 1 damage or unreadable, 2 usage, 3 only
+warnings, with --strict.`,
+		Example: `  imagetools verify output/web-1.0.json
+  imagetools verify --strict base-1.0.json web-1.0.json
+  zfs send zones/web@final | imagetools verify --json -`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Usagef("verify: IMAGE is missing")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.Images = args
+			return runVerify(c.Context(), env, opts)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&opts.Strict, "strict", false, "exit with status 3 if there are warnings")
+	f.BoolVar(&opts.JSON, "json", false, "print a JSON document")
+	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print faults alone")
+	f.IntVar(&opts.MaxFaults, "max-faults", 100, "how many faults are told; all are counted")
+	return cmd
+}
+
+func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
+	if opts.MaxFaults < 1 || opts.MaxFaults > 1<<16 {
+		return cli.Usagef("verify: --max-faults %d: it is 1 to %d", opts.MaxFaults, 1<<16)
+	}
+	stdin := 0
+	for _, arg := range opts.Images {
+		if arg == "-" {
+			stdin++
+		}
+	}
+	if stdin > 1 {
+		return cli.Usagef("verify: standard input is named %d times", stdin)
+	}
+	if stdin == 1 && cli.IsTerminal(env.Stdin) {
+		return cli.Usagef("verify: standard input is a terminal, not a stream")
+	}
+	progress := env.NewProgress(opts.Quiet)
+	defer progress.Finish()
+	memory := memoryBound{}
+	verifyOpts := image.VerifyOptions{
+		Stdin: env.Stdin, Limit: opts.MaxFaults,
+		Progress: func(name string, done, total, held int64) {
+			progress.Update("reading "+name, done, total)
+			memory.follow(held)
+		},
+	}
+	res, err := cli.Interruptible(ctx, func() (*image.Verified, error) { return image.Verify(ctx, opts.Images, verifyOpts) })
+	progress.Finish()
+	if err != nil {
+		return err
+	}
+	if opts.JSON {
+		err = printJSON(env.Stdout, newVerification(res))
+	} else {
+		err = printVerified(env.Stdout, res)
+	}
+	if err != nil {
+		return err
+	}
+	if !opts.Quiet {
+		for _, n := range res.Notes {
+			fmt.Fprintf(env.Stderr, "note: %s\n", n)
+		}
+		fmt.Fprintf(env.Stderr, "%s: %d files, %d snapshots, %d objects, %d directories, %d records, %s of stream: %d times damage, %d warnings\n",
+			verdict(res), res.Files, res.Snapshots, res.Objects, res.Directories, res.Records, cli.Size(res.Bytes), res.Damage, res.Warnings)
+	}
+	switch {
+	case res.Damage > 0:
+		return cli.ExitError(1)
+	case res.Warnings > 0 && opts.Strict:
+		return cli.ExitError(3)
+	}
+	return nil
+}
+
+func verdict(res *image.Verified) string {
+	switch {
+	case res.Damage > 0:
+		return "damaged"
+	case res.Warnings > 0:
+		return "warnings"
+	}
+	return "sound"
+}
+
+// printVerified prints a line for each fault.
+func printVerified(w io.Writer, res *image.Verified) error {
+	var b strings.Builder
+	for _, f := range res.Faults {
+		b.WriteString(f.Severity.String() + ": " + f.File)
+		if p := f.Place; p != nil {
+			fmt.Fprintf(&b, ": record %d at byte %d", p.Record, p.Offset)
+			if p.What != "" {
+				fmt.Fprintf(&b, " (%s)", printable(p.What))
+			}
+		}
+		if f.Object != 0 && (f.Place == nil || !strings.Contains(f.Place.What, "object=")) {
+			fmt.Fprintf(&b, ": object %d", f.Object)
+		}
+		if f.Path != "" {
+			b.WriteString(": " + printable(f.Path))
+		}
+		b.WriteString(": " + printable(f.Message) + "\n")
+	}
+	if more := res.Damage + res.Warnings - len(res.Faults); more > 0 {
+		fmt.Fprintf(&b, "and %d more; --max-faults tells more of them\n", more)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// verification is the answer of verify --json. Fields are only ever added.
+type verification struct {
+	Verdict     string          `json:"verdict"` // sound, warnings or damaged
+	Damage      int             `json:"damage"`
+	Warnings    int             `json:"warnings"`
+	Files       int             `json:"files"`
+	Snapshots   int             `json:"snapshots"`
+	Objects     int             `json:"objects"`
+	Directories int             `json:"directories"`
+	Records     int64           `json:"records"`
+	StreamSize  int64           `json:"stream_size"`
+	Notes       []string        `json:"notes,omitempty"`
+	Faults      []verifiedFault `json:"faults"` // at most --max-faults
+}
+
+type verifiedFault struct {
+	Severity zpl.Severity `json:"severity"` // damage or warning
+	File     string       `json:"file"`
+	Snapshot text         `json:"snapshot,omitempty"`
+	Record   *int64       `json:"record,omitempty"`
+	Offset   *int64       `json:"offset,omitempty"` // in the uncompressed stream
+	What     text         `json:"what,omitempty"`   // the record
+	Object   uint64       `json:"object,omitempty"`
+	Path     text         `json:"path,omitempty"`
+	Message  text         `json:"message"`
+}
+
+func newVerification(res *image.Verified) *verification {
+	out := &verification{
+		Verdict: verdict(res), Damage: res.Damage, Warnings: res.Warnings, Files: res.Files, Snapshots: res.Snapshots,
+		Objects: res.Objects, Directories: res.Directories, Records: res.Records, StreamSize: res.Bytes,
+		Notes: res.Notes, Faults: []verifiedFault{},
+	}
+	for _, f := range res.Faults {
+		v := verifiedFault{
+			Severity: f.Severity, File: f.File, Snapshot: text(f.Snapshot), Object: f.Object, Path: text(f.Path), Message: text(f.Message),
+		}
+		if p := f.Place; p != nil {
+			v.Record, v.Offset, v.What = &p.Record, &p.Offset, text(p.What)
+		}
+		out.Faults = append(out.Faults, v)
+	}
+	return out
+}

@@ -1,0 +1,71 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+)
+
+// Sending is the stream of a snapshot on its way.
+type Sending struct {
+	snapshot *snapshot
+	ctx      context.Context
+	cancel   context.CancelFunc
+	cmd      *command
+	out      io.ReadCloser
+	wait     func() error // waits for zfs send, once
+	close    func() error
+}
+
+// Send takes a snapshot of the dataset and returns the stream that a plain `zfs send` makes
+// of it: one snapshot, without properties and without datasets below. The snapshot is there
+// until Close, which must be called.
+func (d *PoolDataset) Send(ctx context.Context, now time.Time) (*Sending, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	snapshot, err := d.take(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sending{snapshot: snapshot, ctx: ctx}
+	sending, cancel := context.WithCancel(ctx)
+	s.cmd, s.cancel = newCommand(sending, d.zfs.path, "send", snapshot.name), cancel
+	if s.out, err = s.cmd.StdoutPipe(); err == nil {
+		err = s.cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		return nil, errors.Join(s.cmd.explain(err), snapshot.destroy(ctx))
+	}
+	s.wait = sync.OnceValue(func() error { return s.cmd.explain(s.cmd.Wait()) })
+	s.close = sync.OnceValue(s.end)
+	return s, nil
+}
+
+// Snapshot is the name of the snapshot.
+func (s *Sending) Snapshot() string { return s.snapshot.name }
+
+// Read reads the stream. If zfs send failed, that is the error at its end, a [*CommandError].
+func (s *Sending) Read(p []byte) (int, error) {
+	n, err := s.out.Read(p)
+	if err == nil || n > 0 {
+		return n, nil
+	}
+	if failed := s.wait(); failed != nil {
+		return 0, failed
+	}
+	return 0, err
+}
+
+// Close ends zfs send if it still runs and destroys the snapshot, also when the context of
+// Send has ended. An error is a [*LeftError]. Further calls do nothing more.
+func (s *Sending) Close() error { return s.close() }
+
+func (s *Sending) end() error {
+	s.cancel()
+	s.wait() // whoever read to the end knows how it ended
+	return s.snapshot.destroy(s.ctx)
+}

@@ -1,0 +1,115 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// ZFS is the zfs(8) of this host. It is used with what illumos, OpenZFS and zfs-fuse have in
+// common, so `zfs get -p` rather than `zfs list -p`.
+type ZFS struct{ path string }
+
+// FindZFS returns the host's ZFS, or nil if it has none.
+func FindZFS() *ZFS {
+	if path := find("zfs"); path != "" {
+		return &ZFS{path}
+	}
+	return nil
+}
+
+// PoolDataset is a file system or a volume in a ZFS pool.
+type PoolDataset struct {
+	Name       string // POOL/NAME
+	Volume     bool
+	Mountpoint string // as the property is: a path, "none", "legacy", or "-" for a volume
+
+	zfs *ZFS
+}
+
+// maxName is the longest name of a dataset or snapshot in bytes (ZFS_MAX_DATASET_NAME_LEN).
+const maxName = 255
+
+var datasetName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.: -]*(/[A-Za-z0-9_.: -]+)*$`)
+
+// IsDatasetName tells whether ZFS could have a dataset of that name: a pool, and perhaps more
+// behind slashes.
+func IsDatasetName(name string) bool {
+	return len(name) <= maxName && datasetName.MatchString(name) && path.Clean(name) == name
+}
+
+// Lookup returns the dataset of a name with its pool. One that does not exist gives
+// fs.ErrNotExist.
+func (z *ZFS) Lookup(ctx context.Context, name string) (*PoolDataset, error) {
+	if !IsDatasetName(name) {
+		return nil, fmt.Errorf("%q cannot be the name of a dataset: %w", name, fs.ErrNotExist)
+	}
+	out, err := newCommand(ctx, z.path, "get", "-H", "-p", "-o", "property,value", "type,mountpoint", name).output()
+	if absent(err) {
+		return nil, &absentError{name}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d := &PoolDataset{Name: name, zfs: z}
+	kind := ""
+	for line := range strings.Lines(out) {
+		property, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		switch property {
+		case "type":
+			kind = value
+		case "mountpoint":
+			d.Mountpoint = value
+		}
+	}
+	switch kind {
+	case "filesystem":
+	case "volume":
+		d.Volume = true
+	default:
+		return nil, fmt.Errorf("dataset %q: zfs calls it a %q", name, kind)
+	}
+	return d, nil
+}
+
+// absentError is a dataset that does not exist.
+type absentError struct{ name string }
+
+func (e *absentError) Error() string        { return fmt.Sprintf("dataset %q does not exist in ZFS", e.name) }
+func (e *absentError) Is(target error) bool { return target == fs.ErrNotExist }
+
+// absent tells whether zfs failed because there is no such dataset or pool.
+func absent(err error) bool {
+	failed, ok := errors.AsType[*CommandError](err)
+	return ok && (strings.Contains(failed.Stderr, "does not exist") || strings.Contains(failed.Stderr, "no such pool"))
+}
+
+// below returns the names of the snapshots of the dataset, without the dataset, and of the
+// datasets directly below it.
+func (d *PoolDataset) below(ctx context.Context) (snapshots, children []string, err error) {
+	// Sorted by name and asked for no more, zfs need not open every snapshot.
+	out, err := newCommand(ctx, d.zfs.path, "list", "-H", "-r", "-d", "1", "-t", "filesystem,volume,snapshot",
+		"-o", "name", "-s", "name", d.Name).output()
+	if err != nil {
+		return nil, nil, err
+	}
+	for line := range strings.Lines(out) {
+		name := strings.TrimSuffix(line, "\n")
+		if snapshot, ok := strings.CutPrefix(name, d.Name+"@"); ok {
+			snapshots = append(snapshots, snapshot)
+		} else if name != d.Name && !strings.Contains(name, "@") {
+			children = append(children, name)
+		}
+	}
+	return snapshots, children, nil
+}
+
+// Children returns the names of the datasets directly below, which its stream does not hold.
+func (d *PoolDataset) Children(ctx context.Context) ([]string, error) {
+	_, children, err := d.below(ctx)
+	return children, err
+}

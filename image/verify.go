@@ -1,0 +1,303 @@
+package image
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha1"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"imagetools/compress"
+	"imagetools/zfs/objset"
+	"imagetools/zfs/stream"
+	"imagetools/zfs/zpl"
+)
+
+// VerifyOptions say how images are verified.
+type VerifyOptions struct {
+	Stdin  io.Reader // for the path "-"
+	Memory int64     // bytes that the index may take; 0 is what objset has as its default
+	Limit  int       // how many faults are told; 0 is 1000. All are counted.
+
+	// Progress, if set, is told how much of a file was read, as [OpenOptions.Progress] is.
+	Progress func(name string, done, total, held int64)
+}
+
+// Fault is something wrong with an image.
+type Fault struct {
+	Severity zpl.Severity
+	File     string      // the stream, or the manifest
+	Snapshot string      // as BEGIN names it; empty before the first
+	Place    *FaultPlace // in the stream; nil for none
+	Object   uint64      // 0 for none
+	Path     string      // in the file system, empty for none
+	Message  string
+}
+
+// FaultPlace is where in a stream something is wrong: at a record, or at the OBJECT record of
+// the object that is. Offset is in bytes of the uncompressed stream.
+type FaultPlace struct {
+	Record, Offset int64
+	What           string // such as "WRITE object=8 offset=0x20000"
+}
+
+// Verified is what a verification saw.
+type Verified struct {
+	Files, Snapshots, Objects, Directories int
+	Records, Bytes                         int64 // of uncompressed streams
+	Damage, Warnings                       int   // all faults
+	Faults                                 []Fault
+	Notes                                  []string // what was not checked, and why
+}
+
+const (
+	defaultFaultLimit = 1000
+	maxRecordFaults   = 1 << 14 // held of one stream until they are sorted
+)
+
+// Verify checks images: each path is one as [Open] takes it, and what is incremental follows
+// its source. Every checksum, record and compressed block is checked while the streams are
+// read once, then the file systems and volumes in them, the manifests beside them, what
+// imgadm would make of them, and whether they hold what is better kept private.
+//
+// Nothing is written to disk. The error is for what could not be read at all, or not be held
+// in memory; damage is in the result.
+func Verify(ctx context.Context, paths []string, opts VerifyOptions) (*Verified, error) {
+	v := &verifier{ctx: ctx, opts: opts, x: objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory})}
+	v.opts.Limit = cmp.Or(opts.Limit, defaultFaultLimit)
+	for _, path := range paths {
+		in, err := locate(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := v.file(in); err != nil {
+			return nil, fmt.Errorf("%s: %w", in.Name(), err)
+		}
+	}
+	return &v.res, ctx.Err()
+}
+
+// verifier checks a chain of files.
+type verifier struct {
+	ctx  context.Context
+	opts VerifyOptions
+	x    *objset.Index
+	res  Verified
+}
+
+func (v *verifier) add(f Fault) {
+	if f.Severity == zpl.Damage {
+		v.res.Damage++
+	} else {
+		v.res.Warnings++
+	}
+	if len(v.res.Faults) < v.opts.Limit {
+		v.res.Faults = append(v.res.Faults, f)
+	}
+}
+
+func (v *verifier) note(format string, args ...any) {
+	v.res.Notes = append(v.res.Notes, fmt.Sprintf(format, args...))
+}
+
+// file checks one file and the manifest beside it.
+func (v *verifier) file(in *Input) error {
+	v.res.Files++
+	firstPackage := len(v.x.Packages())
+	records := newRecordVerifier(v, in)
+	err := v.read(in, records)
+	records.wait()
+	v.res.Records, v.res.Bytes = v.res.Records+records.count, v.res.Bytes+in.StreamSize
+	switch {
+	case v.ctx.Err() != nil:
+		return v.ctx.Err()
+	case errors.Is(err, objset.ErrTooLarge) || errors.Is(err, errOpen):
+		return err
+	case err != nil:
+		records.add(readFault(err))
+	case in.Trailing > 0 && in.Padding:
+		v.add(Fault{Severity: zpl.Warning, File: in.Path, Message: fmt.Sprintf("%d bytes follow the end of the stream, all zeros", in.Trailing)})
+	case in.Trailing > 0:
+		v.add(Fault{Severity: zpl.Damage, File: in.Path, Message: fmt.Sprintf("%d bytes follow the end of the stream that are no stream", in.Trailing)})
+	}
+	im := &imageVerifier{v: v, in: in, packages: v.x.Packages()[firstPackage:]}
+	byObject, rest := records.faults()
+	for _, f := range rest {
+		v.add(f)
+	}
+	for _, s := range in.Snapshots {
+		if err := v.snapshot(in, s, im, byObject[s]); err != nil {
+			return err
+		}
+	}
+	im.verify(err == nil)
+	return nil
+}
+
+var errOpen = errors.New("cannot be opened")
+
+// readFault tells where reading a stream ended.
+func readFault(err error) Fault {
+	f := Fault{Severity: zpl.Damage, Message: err.Error()}
+	if fault, ok := errors.AsType[*stream.FormatError](err); ok {
+		f.Place = &FaultPlace{fault.Record, fault.Offset, fault.What}
+		f.Message = fault.Err.Error()
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		f.Message = "the stream is cut: " + f.Message
+	}
+	return f
+}
+
+// read reads the streams of a file, and the file to its end.
+func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
+	src := &fileReader{
+		ctx: v.ctx, r: v.opts.Stdin, name: in.Name(), total: -1, hash: sha1.New(), progress: v.opts.Progress, index: v.x,
+	}
+	if in.Path != "-" {
+		file, err := os.Open(in.Path)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errOpen, errors.Unwrap(err))
+		}
+		defer file.Close()
+		src.r = file
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			src.total = info.Size()
+		}
+	}
+	defer func() {
+		// What is behind the damage belongs to the file, whose digest the manifest may have.
+		if _, restErr := io.Copy(io.Discard, src); restErr != nil && err == nil {
+			err = restErr
+		}
+		in.Size, in.SHA1 = src.n, hex.EncodeToString(src.hash.Sum(nil))
+	}()
+	plain, format, err := compress.NewReader(src, compress.Options{})
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	in.Format = format
+	return v.readStreams(in, bufio.NewReaderSize(plain, 1<<20), records)
+}
+
+func (v *verifier) readStreams(in *Input, br *bufio.Reader, records *recordVerifier) error {
+	for {
+		first := len(v.x.Snapshots())
+		r := stream.NewReader(br)
+		err := v.x.Read(r, records, func(rec stream.Record) error { return records.record(r, rec) })
+		records.base += r.Position()
+		in.StreamSize += r.Position()
+		in.Snapshots = append(in.Snapshots, v.x.Snapshots()[first:]...)
+		if err != nil {
+			return err
+		}
+		next, err := br.Peek(16)
+		if len(next) == 0 && err == io.EOF {
+			return nil
+		}
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if len(next) == 16 && (binary.LittleEndian.Uint64(next[8:]) == beginMagic || binary.BigEndian.Uint64(next[8:]) == beginMagic) {
+			continue
+		}
+		return in.drain(br)
+	}
+}
+
+// snapshot checks what a snapshot holds. faults are those of its records.
+func (v *verifier) snapshot(in *Input, s *objset.Snapshot, im *imageVerifier, faults []Fault) error {
+	v.res.Snapshots++
+	name := s.Begin.ToName
+	structureOnly := func(why string) {
+		v.note("snapshot %q: %s: only its records were checked", name, why)
+	}
+	var err error
+	switch {
+	case !s.Complete:
+		structureOnly("the stream does not reach its end")
+	case s.Encrypted():
+		structureOnly("it is encrypted")
+	case s.Begin.Features&stream.FeatureResuming != 0:
+		structureOnly("its first part was sent before")
+	case s.Partial():
+		structureOnly(fmt.Sprintf("it is incremental, and the snapshot with the guid %#x that it starts from was not given", s.Begin.FromGUID))
+	case s.Begin.Objset == stream.ObjsetZvol:
+		v.res.Objects += s.Len()
+		v.volume(in, s, im)
+	case s.Begin.Objset == stream.ObjsetZFS:
+		v.res.Objects += s.Len()
+		err = v.fileSystem(in, s, im, faults)
+	}
+	for _, f := range faults {
+		v.add(f)
+	}
+	return err
+}
+
+// fileSystem checks a file system, and fills in the paths of the faults of records.
+func (v *verifier) fileSystem(in *Input, s *objset.Snapshot, im *imageVerifier, faults []Fault) error {
+	fs, err := zpl.Open(v.x, s)
+	if err != nil {
+		text := strings.TrimPrefix(err.Error(), fmt.Sprintf("snapshot %q: ", s.Begin.ToName))
+		v.addObject(in, s, zpl.Fault{Severity: zpl.Damage, Object: 1, Message: text})
+		return nil
+	}
+	opts := zpl.CheckOptions{Find: privateName, Limit: v.opts.Limit}
+	for _, f := range faults {
+		opts.Paths = append(opts.Paths, f.Object)
+	}
+	report, err := zpl.Check(v.ctx, fs, opts)
+	if err != nil {
+		return err
+	}
+	for i := range faults {
+		faults[i].Path = report.Paths[faults[i].Object]
+	}
+	for _, f := range report.Faults {
+		v.addObject(in, s, f)
+	}
+	told := len(report.Faults)
+	damage := 0
+	for _, f := range report.Faults {
+		if f.Severity == zpl.Damage {
+			damage++
+		}
+	}
+	v.res.Damage += report.Damage - damage
+	v.res.Warnings += report.Warnings - (told - damage)
+	v.res.Directories += report.Directories
+	im.fileSystems = append(im.fileSystems, checkedFS{s, fs, report.Found})
+	return nil
+}
+
+// addObject adds a fault of an object, with the place of its OBJECT record.
+func (v *verifier) addObject(in *Input, s *objset.Snapshot, f zpl.Fault) {
+	out := Fault{Severity: f.Severity, File: in.Path, Snapshot: s.Begin.ToName, Object: f.Object, Path: f.Path, Message: f.Message}
+	if o := s.Object(f.Object); o != nil && (s.Origin == nil || s.Origin.Object(f.Object) != o) {
+		out.Place = &FaultPlace{o.Record, o.Offset, fmt.Sprintf("OBJECT object=%d", o.Number)}
+	}
+	v.add(out)
+}
+
+// sortFaults puts the faults of records into their order.
+func sortFaults(list []Fault) {
+	place := func(f Fault) FaultPlace {
+		if f.Place == nil {
+			return FaultPlace{Record: -1}
+		}
+		return *f.Place
+	}
+	slices.SortStableFunc(list, func(a, b Fault) int {
+		p, q := place(a), place(b)
+		return cmp.Or(cmp.Compare(p.Offset, q.Offset), cmp.Compare(p.Record, q.Record), strings.Compare(a.Message, b.Message))
+	})
+}
