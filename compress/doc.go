@@ -18,17 +18,19 @@
 //
 // A file is a row of members (RFC 1952) of 4 MiB of input each, the last may be shorter. The
 // header of each tells its compressed length, by which readers find the next member without
-// decoding this one; FORMAT.md describes it. The encoder is our own, see the package deflate.
-// Members of 4 MiB cost 0.05 % of size on a Debian root, against one member; 8 MiB, 0.03 %.
+// decoding this one; FORMAT.md describes it. Encoder and decoder are our own, see the package
+// deflate. Members of 4 MiB cost 0.05 % of size on a Debian root, against one member; 8 MiB,
+// 0.03 %.
 //
-// Readers take any other gzip file too, on one core, and files that mix both kinds of members.
+// Readers take any other gzip file too, and files that mix both kinds of members. Such members are
+// decoded on one core, a piece of up to 1 MiB of output ahead of the caller.
 // Zeros may follow the last member; anything else is an error, where gzip(1) only warns.
 //
 // # Limits
 //
 // Memory of writers and readers depends on the number of workers W, not on the data:
 //
-//	gzip    writing (W+2)·8 MiB + W·5 MiB, reading (W+2)·8 MiB
+//	gzip    writing (W+2)·8 MiB + W·5 MiB, reading (W+2)·8 MiB, and 3 MiB for files of others
 //	bzip2   writing (W+2)·20 MiB + W·30 MiB, reading 4 MiB
 //	xz      writing (W+2)·16 MiB + W·72 MiB, reading the dictionary: 64 MiB at most
 //	zstd    reading the window: 128 MiB at most
@@ -37,5 +39,6 @@
 // bzip2 encoders adds up to as much again, unless a limit is set (GOMEMLIMIT). Files that need a larger dictionary or
 // window are refused with [ErrMemory] or the like. Only gzip files of our own are read in parallel.
 //
-// No goroutine outlives the block that it works on: abandoning a writer or a reader leaks nothing.
+// No goroutine outlives the block or piece that it works on: abandoning a writer or a reader leaks
+// nothing.
 package compress

@@ -1,14 +1,10 @@
 package compress
 
-import (
-	"errors"
-	"io"
-
-	"github.com/klauspost/compress/gzip"
-)
+import "io"
 
 // A gzipReader reads members in a row. Those of ours are read ahead and decoded in parallel, all
-// others as a stream. Like in blockWriter, a goroutine lives for one member only.
+// others as a stream. Like in blockWriter, a goroutine lives for one member only, or a piece of
+// one.
 type gzipReader struct {
 	src  *source
 	size int // members read ahead at most
@@ -16,10 +12,10 @@ type gzipReader struct {
 	queue   []*memberJob // being decoded
 	free    []*memberJob
 	current *memberJob // being read, or nil
-	rest    []byte     // of current
+	rest    []byte     // of current, or of a piece of foreign
 
-	foreign     *gzip.Reader // kept for the next one
-	foreignNext bool         // what follows the queue is not ours
+	foreign     *foreignReader // kept for the next one
+	foreignNext bool           // what follows the queue is not ours
 	inForeign   bool
 	err         error // follows all that
 }
@@ -36,9 +32,7 @@ func (g *gzipReader) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if g.inForeign {
-			if n := g.readForeign(p); n > 0 {
-				return n, nil
-			}
+			g.readForeign()
 			continue
 		}
 		g.readAhead()
@@ -146,39 +140,21 @@ func (g *gzipReader) take() {
 // startForeign turns to a member that is not ours.
 func (g *gzipReader) startForeign() {
 	g.foreignNext = false
-	var err error
 	if g.foreign == nil {
-		g.foreign, err = gzip.NewReader(g.src.r)
-	} else {
-		err = g.foreign.Reset(g.src.r)
+		g.foreign = newForeignReader(g.src)
 	}
-	if err != nil {
-		g.foreign = nil
-		g.err = g.foreignError(err)
-		return
+	if g.err = g.foreign.begin(); g.err == nil {
+		g.inForeign = true
 	}
-	g.foreign.Multistream(false)
-	g.inForeign = true
 }
 
-// readForeign returns zero at the end of the member and at an error.
-func (g *gzipReader) readForeign(p []byte) int {
-	n, err := g.foreign.Read(p)
-	if err != nil {
+// readForeign takes the next piece of the member, or leaves it at its end and at an error.
+func (g *gzipReader) readForeign() {
+	var err error
+	if g.rest, err = g.foreign.next(); err != nil {
 		g.inForeign = false
 		if err != io.EOF {
-			g.err = g.foreignError(err)
+			g.err = err
 		}
 	}
-	return n
-}
-
-func (g *gzipReader) foreignError(err error) error {
-	switch {
-	case errors.Is(err, io.EOF):
-		err = io.ErrUnexpectedEOF
-	case errors.Is(err, gzip.ErrChecksum):
-		err = ErrChecksum
-	}
-	return g.src.fail(Gzip, err)
 }

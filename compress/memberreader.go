@@ -1,13 +1,11 @@
 package compress
 
 import (
-	"bytes"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"io"
 
-	"github.com/klauspost/compress/flate"
+	"imagetools/compress/deflate"
 )
 
 // A memberJob decodes a member of ours. It is used again for further members.
@@ -17,15 +15,10 @@ type memberJob struct {
 	offset  int64 // of the member in the input
 	err     error
 	done    chan struct{} // receives one value
-	stream  bytes.Reader  // over the deflate stream in in
-	inflate io.Reader
+	inflate deflate.Decoder
 }
 
-func newMemberJob() *memberJob {
-	j := &memberJob{done: make(chan struct{}, 1)}
-	j.inflate = flate.NewReader(&j.stream)
-	return j
-}
+func newMemberJob() *memberJob { return &memberJob{done: make(chan struct{}, 1)} }
 
 // read reads the whole member; its length is maxMember at most.
 func (j *memberJob) read(r io.Reader, length int) error {
@@ -51,33 +44,19 @@ func (j *memberJob) decode() error {
 		j.out = make([]byte, size)
 	}
 	j.out = j.out[:size]
-	j.stream.Reset(j.in[memberHeader : len(j.in)-memberTrailer])
-	if err := j.inflate.(flate.Resetter).Reset(&j.stream, nil); err != nil {
-		return err
-	}
-	if _, err := io.ReadFull(j.inflate, j.out); err != nil {
-		return j.cause(err)
-	}
-	var more [1]byte
-	if n, err := io.ReadFull(j.inflate, more[:]); n != 0 {
+	stream := j.in[memberHeader : len(j.in)-memberTrailer]
+	n, consumed, err := j.inflate.Inflate(j.out, stream)
+	switch {
+	case err == io.ErrShortBuffer || err == io.ErrUnexpectedEOF:
+		// The stream is longer or shorter than header and trailer say: not a cut input.
 		return ErrLength
-	} else if err != io.EOF {
-		return j.cause(err)
-	}
-	if j.stream.Len() != 0 {
+	case err != nil:
+		return err
+	case n != len(j.out) || consumed != len(stream):
 		return ErrLength
 	}
 	if crc32.ChecksumIEEE(j.out) != sum {
 		return ErrChecksum
 	}
 	return nil
-}
-
-// cause maps an error of inflate: a stream shorter or longer than the header and trailer say is a
-// wrong length here, not a cut input.
-func (j *memberJob) cause(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return ErrLength
-	}
-	return err
 }

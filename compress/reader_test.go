@@ -64,6 +64,75 @@ func TestReadMixedMembers(t *testing.T) {
 	}
 }
 
+// TestReadForeignHeaders has each combination of the optional parts (RFC 1952, section 2.3).
+func TestReadForeignHeaders(t *testing.T) {
+	t.Parallel()
+	data := text(5000)
+	plain := foreign(t, data)
+	body := plain[bytes.IndexByte(plain[10:], 0)+11:]
+	for flags := range byte(1 << 5) {
+		header := []byte{0x1f, 0x8b, 8, flags, 1, 2, 3, 4, 2, 3}
+		if flags&4 != 0 {
+			header = append(header, 0x2c, 1) // 300 bytes
+			header = append(header, random(300)...)
+		}
+		for _, flag := range []byte{8, 16} {
+			if flags&flag != 0 {
+				header = append(header, "name or comment\x00"...)
+			}
+		}
+		broken := slices.Clone(header)
+		if flags&2 != 0 {
+			sum := crc32.ChecksumIEEE(header)
+			header = append(header, byte(sum), byte(sum>>8))
+			broken = append(broken, byte(sum), ^byte(sum>>8))
+		}
+		packed := append(slices.Clone(header), body...)
+		if got, _, err := unpack(packed, 1); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("flags %#x: %d bytes, %v; want %d", flags, len(got), err, len(data))
+		}
+		if std, err := stdgzip.NewReader(bytes.NewReader(packed)); err != nil {
+			t.Errorf("flags %#x: standard library: %v", flags, err)
+		} else if got, err := io.ReadAll(std); err != nil || !bytes.Equal(got, data) {
+			t.Errorf("flags %#x: standard library: %d bytes, %v; want %d", flags, len(got), err, len(data))
+		}
+		if flags&2 != 0 {
+			if _, _, err := unpack(append(broken, body...), 1); err == nil {
+				t.Errorf("flags %#x: wrong checksum of the header accepted", flags)
+			}
+		}
+		for n := range header {
+			if n < 3 {
+				continue // not gzip yet
+			}
+			if _, _, err := unpack(header[:n], 1); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("flags %#x, cut at byte %d: %v; want %v", flags, n, err, io.ErrUnexpectedEOF)
+			}
+		}
+	}
+}
+
+// TestReadForeignPieces is about the limits of pieces: output far larger than input and the other
+// way round, from readers that give single bytes.
+func TestReadForeignPieces(t *testing.T) {
+	t.Parallel()
+	data := slices.Concat(zeros(5<<20), random(1<<20), periodic(3<<20, 32768), text(1<<20), zeros(3<<20))
+	packed := foreign(t, data)
+	if got, _, err := unpack(packed, 1); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, %v; want %d", len(got), err, len(data))
+	}
+	data = mixed(300_000)
+	packed = bytes.Repeat(foreign(t, data), 2)
+	r, _, err := compress.NewReader(iotest.OneByteReader(bytes.NewReader(packed)), compress.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, bytes.Repeat(data, 2)) {
+		t.Errorf("by single bytes: %d bytes, %v; want %d", len(got), err, 2*len(data))
+	}
+}
+
 func TestReaderInterface(t *testing.T) {
 	t.Parallel()
 	data := mixed(200_000)
@@ -142,6 +211,11 @@ func TestReaderRefuses(t *testing.T) {
 		{"foreign with garbage", append(slices.Clone(plain), "hello"...), int64(len(plain)), compress.ErrTrailing},
 		{"foreign, cut", plain[:len(plain)-1], -1, io.ErrUnexpectedEOF},
 		{"foreign, cut in the header", plain[:12], -1, io.ErrUnexpectedEOF},
+		{"foreign, reserved flag", put(plain, 3, 0x28), -1, nil},
+		{"foreign, method of the second member", append(slices.Clone(plain), put(plain, 2, 7)...), -1, nil},
+		{"foreign, block type", put(plain, 18, 7), 18, nil},
+		{"foreign, data", put(plain, len(plain)/2, 0xff, 0xff, 0xff), -1, nil},
+		{"foreign, second member cut", append(slices.Clone(plain), plain[:len(plain)-9]...), -1, io.ErrUnexpectedEOF},
 		{"foreign, checksum", put(plain, -8, 1, 2, 3, 4), -1, compress.ErrChecksum},
 		{"foreign, size", put(plain, -4, 1, 2, 3, 4), -1, compress.ErrChecksum},
 		{"xz, cut", xz[:len(xz)-1], -1, io.ErrUnexpectedEOF},
@@ -183,6 +257,27 @@ func TestReaderKeepsWhatPrecedesAnError(t *testing.T) {
 	got, _, err := unpack(packed[:len(packed)-3], 4)
 	if !errors.Is(err, io.ErrUnexpectedEOF) || !bytes.Equal(got, data[:3*member]) {
 		t.Errorf("%d bytes, %v; want %d, %v", len(got), err, 3*member, io.ErrUnexpectedEOF)
+	}
+}
+
+func TestForeignKeepsWhatPrecedesAnError(t *testing.T) {
+	t.Parallel()
+	data := mixed(2 * member)
+	packed := foreign(t, data)
+	for _, test := range []struct {
+		name   string
+		packed []byte
+		want   []byte
+		err    error
+	}{
+		{"checksum", put(packed, -8, 1, 2, 3, 4), data, compress.ErrChecksum},
+		{"cut in the trailer", packed[:len(packed)-1], data, io.ErrUnexpectedEOF},
+		{"cut in the data", packed[:len(packed)/2], data[:member/2], io.ErrUnexpectedEOF},
+	} {
+		got, _, err := unpack(test.packed, 1)
+		if !errors.Is(err, test.err) || !bytes.HasPrefix(got, test.want) || !bytes.HasPrefix(data, got) {
+			t.Errorf("%s: %d bytes, %v; want %d, %v", test.name, len(got), err, len(test.want), test.err)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-const sourceBuffer = 64 << 10
+const sourceBuffer = 256 << 10
 
 func newSource(r io.Reader) *source {
 	s := &source{input: countingReader{r: r}}

@@ -103,7 +103,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 // TestAbandonedLeaksNothing is not parallel: it counts goroutines.
 func TestAbandonedLeaksNothing(t *testing.T) {
-	packed := pack(t, compress.Gzip, 2, mixed(6*member), nil)
+	packed := [][]byte{pack(t, compress.Gzip, 2, mixed(6*member), nil), foreign(t, mixed(2*member))}
 	before := runtime.NumGoroutine()
 	w, err := compress.NewWriter(io.Discard, compress.Gzip, compress.Options{Workers: 4})
 	if err != nil {
@@ -112,12 +112,14 @@ func TestAbandonedLeaksNothing(t *testing.T) {
 	if _, err := w.Write(mixed(3*member + 1)); err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := compress.NewReader(newSlowReader(packed), compress.Options{Workers: 4})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(r, make([]byte, 100)); err != nil {
-		t.Fatal(err)
+	for _, packed := range packed {
+		r, _, err := compress.NewReader(newSlowReader(packed), compress.Options{Workers: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(r, make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	deadline := time.Now().Add(20 * time.Second)
 	for runtime.NumGoroutine() > before {
