@@ -66,10 +66,28 @@ const emptyBytes = 8 << 20
 // RequireGuest returns the guest, or ends the test.
 func RequireGuest(t testing.TB) *Guest {
 	t.Helper()
-	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+	g, err := OpenGuest()
+	if err != nil {
 		Unavailable(t, err)
 	}
-	return &Guest{part: require(t, "guest"), judge: RequireJudge(t)}
+	t.Logf("guest: %s", g.version)
+	return g
+}
+
+// OpenGuest returns the guest outside of tests.
+func OpenGuest() (*Guest, error) {
+	if _, err := exec.LookPath("qemu-system-x86_64"); err != nil {
+		return nil, err
+	}
+	guest, err := prepared("guest")
+	if err != nil {
+		return nil, err
+	}
+	judge, err := prepared("judge")
+	if err != nil {
+		return nil, err
+	}
+	return &Guest{part: guest, judge: &Judge{judge}}, nil
 }
 
 // Run boots the guest once and works through the jobs. The pool is scrubbed and
@@ -77,14 +95,16 @@ func RequireGuest(t testing.TB) *Guest {
 // are errors of the test.
 func (g *Guest) Run(t testing.TB, jobs []Job) []Result {
 	t.Helper()
-	results, err := g.run(t.TempDir(), jobs)
+	results, err := g.RunIn(t.TempDir(), jobs)
 	if err != nil {
 		t.Errorf("guest: %v", err)
 	}
 	return results
 }
 
-func (g *Guest) run(dir string, jobs []Job) ([]Result, error) {
+// RunIn is Run outside of tests, in an empty folder where the results stay. The
+// error is about the boot or the pool; each job has its own.
+func (g *Guest) RunIn(dir string, jobs []Job) ([]Result, error) {
 	results := make([]Result, len(jobs))
 	for i, job := range jobs {
 		results[i] = Result{Name: job.Name, Err: errors.New("the guest did not come to this job")}

@@ -55,6 +55,10 @@ type part struct {
 	version string
 }
 
+// ID names all that an oracle is made of: versions, and a hash of its sources.
+// It is fit to be part of a file's name.
+func (p part) ID() string { return filepath.Base(p.dir) }
+
 var parts sync.Map // name → func() (part, error)
 
 // prepared runs the script prepare for a part, once per process.

@@ -56,7 +56,7 @@ func OpenZFSFuse() (*ZFSFuse, error) {
 // ZFSFuseOptions changes what is done with received streams.
 type ZFSFuseOptions struct {
 	Modify  bool          // change and remove everything, after listing
-	Timeout time.Duration // of one attempt; zero means three minutes
+	Timeout time.Duration // zero means three minutes
 }
 
 // Receive has zfs-fuse receive a chain of streams and returns the listing of
@@ -70,23 +70,9 @@ func (z *ZFSFuse) Receive(t testing.TB, streams []string, opts ZFSFuseOptions) L
 	return l
 }
 
-// attempts is how often a session is begun again that did not end in time: the
-// daemon now and then stops answering, which says nothing about a stream.
-const attempts = 3
-
 // Verdict is Receive for streams that may be bad: a *RefusedError says that
 // zfs-fuse or its scrub found fault with them.
-func (z *ZFSFuse) Verdict(streams []string, opts ZFSFuseOptions) (l Listing, err error) {
-	for range attempts {
-		l, err = z.verdict(streams, opts)
-		if !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
-	}
-	return l, err
-}
-
-func (z *ZFSFuse) verdict(streams []string, opts ZFSFuseOptions) (Listing, error) {
+func (z *ZFSFuse) Verdict(streams []string, opts ZFSFuseOptions) (Listing, error) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 3 * time.Minute
 	}
