@@ -1,6 +1,7 @@
 package fromtar
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -70,8 +71,19 @@ func (a *archive) readAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// spool copies r into a temporary file that has no name.
+// spool copies r into a temporary file that has no name, if it begins like an archive.
 func spool(ctx context.Context, r io.Reader, opts Options) (_ *archive, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	br := bufio.NewReader(r)
+	start, err := br.Peek(startSize)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("unpack %q: after %d bytes: %w", opts.Name, len(start), err)
+	}
+	if err := checkStart(opts.Name, start); err != nil {
+		return nil, err
+	}
 	f, err := os.CreateTemp(opts.TmpDir, "imagetools-*.tar")
 	if err != nil {
 		return nil, fmt.Errorf("temporary copy of %q: %w", opts.Name, err)
@@ -90,7 +102,7 @@ func spool(ctx context.Context, r io.Reader, opts Options) (_ *archive, err erro
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		n, readErr := r.Read(buf)
+		n, readErr := br.Read(buf)
 		if n > 0 {
 			if _, err := f.Write(buf[:n]); err != nil {
 				return nil, spoolError(f, opts.Name, a.size, err)

@@ -210,8 +210,12 @@ func (b *builder) fault(err error) {
 
 // read goes through the archive.
 func (b *builder) read(ctx context.Context) error {
-	if b.archive.size == 0 {
-		return fmt.Errorf("%q: empty, not a tar archive", b.archive.name)
+	start := make([]byte, min(startSize, b.archive.size))
+	if _, err := b.archive.readAt(start, 0); err != nil {
+		return err
+	}
+	if err := checkStart(b.archive.name, start); err != nil {
+		return err
 	}
 	in := &seekReader{r: b.archive.file, size: b.archive.size}
 	tr := tar.NewReader(in)
@@ -245,13 +249,10 @@ func (b *builder) read(ctx context.Context) error {
 // damage words an error of archive/tar about the headers at b.at.
 func (b *builder) damage(in *seekReader, count int, err error) error {
 	switch {
-	case count == 0 && (errors.Is(err, tar.ErrHeader) && !b.hasMagic() || b.archive.size < blockSize):
-		return source.WithHint(fmt.Errorf("%q: not a tar archive", b.archive.name),
-			"tar, and tar compressed by gzip, bzip2, xz or zstd are understood")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		err = fmt.Errorf("cut at byte %d: %w", b.archive.size, err)
 	case errors.Is(err, tar.ErrHeader):
-		err = errors.New("damaged header (checksum or field)")
+		err = errDamaged
 	case errors.Is(err, tar.ErrFieldTooLong):
 		err = errors.New("extended header or sparse map longer than 1 MiB")
 	}
@@ -259,13 +260,6 @@ func (b *builder) damage(in *seekReader, count int, err error) error {
 		return fmt.Errorf("%q: at byte %d: %w", b.archive.name, b.at, err)
 	}
 	return fmt.Errorf("%q: at byte %d, after member %q: %w", b.archive.name, b.at, b.member, err)
-}
-
-// hasMagic tells whether the archive begins with a POSIX or GNU header, sound or not.
-func (b *builder) hasMagic() bool {
-	magic := make([]byte, len("ustar"))
-	b.archive.file.ReadAt(magic, 257)
-	return string(magic) == "ustar"
 }
 
 // finish does what has to wait for the last member.

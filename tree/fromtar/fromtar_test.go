@@ -295,6 +295,83 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// endless is input that begins with start and goes on with filler for ever.
+type endless struct {
+	start  []byte
+	filler byte
+	read   int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = e.filler
+		if e.read < len(e.start) {
+			p[i] = e.start[e.read]
+		}
+		e.read++
+	}
+	return len(p), nil
+}
+
+// TestStart has what is no archive refused by its first bytes, in a file and on a pipe.
+func TestStart(t *testing.T) {
+	damaged := pack(t, file("a"), "hello")
+	damaged[0] = 'b'
+	for name, tt := range map[string]struct {
+		start  []byte
+		filler byte
+		want   string
+	}{
+		"zeros":        {nil, 0, `a tar archive without members: it begins with 1024 bytes of zeros`},
+		"one block":    {make([]byte, 512), 'x', `not a tar archive: it begins with 512 bytes of zeros`},
+		"text":         {[]byte("yes\nno\x1b\xff"), 'y', `not a tar archive: it begins with "yes\nno\x1b\xffyyyyyyyy"`},
+		"damaged":      {damaged, 'x', `at byte 0: damaged header`},
+		"zip":          {[]byte("PK\x03\x04"), 'x', `it begins with a member of a ZIP archive`},
+		"send stream":  {[]byte("\x00\x00\x00\x00\x00\x00\x00\x00\xac\xcb\xba\xf5\x02\x00\x00\x00"), 0, `it begins with a ZFS send stream`},
+		"gzip of gzip": {gzipped(t, []byte("x")), 'x', `it begins with a gzip header`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, tmp := &endless{start: tt.start, filler: tt.filler}, t.TempDir()
+			if src, err := fromtar.Read(t.Context(), in, fromtar.Options{TmpDir: tmp}); err == nil {
+				src.Close()
+				t.Error("no error")
+			} else if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %s", err, tt.want)
+			}
+			if in.read > 64<<10 {
+				t.Errorf("%d bytes read", in.read)
+			}
+			if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+				t.Errorf("left over: %v, %v", left, err)
+			}
+			whole := make([]byte, 4096)
+			(&endless{start: tt.start, filler: tt.filler}).Read(whole)
+			if src, err := fromtar.Open(t.Context(), save(t, whole), fromtar.Options{}); err == nil {
+				src.Close()
+				t.Error("no error for a file")
+			} else if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("file: error %v, want %s", err, tt.want)
+			}
+		})
+	}
+
+	old := pack(t, file("caf\xe9"), "hello") // with the checksum of programs whose bytes are signed
+	if n := copy(old[148:], fmt.Sprintf("%06o\x00 ", signedSum(old))); n != 8 {
+		t.Fatal(n)
+	}
+	open(t, save(t, old), fromtar.Options{})
+}
+
+func signedSum(header []byte) (n int) {
+	for i, c := range header[:512] {
+		if i >= 148 && i < 156 {
+			c = ' '
+		}
+		n += int(int8(c))
+	}
+	return n
+}
+
 func TestExclude(t *testing.T) {
 	data := pack(t, dir("./"), dir("x/"), file("x/a.o"), "x", file("cache/y/z"), file("one"), "data", hard("two", "one"), hard("three", "one"))
 	src := open(t, save(t, data), fromtar.Options{Exclude: []string{"*.o", "/cache", "none", "one"}})

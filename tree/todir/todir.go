@@ -131,7 +131,7 @@ func (x *extractor) extract(ctx context.Context, t *tree.Tree, choice *choice) (
 	if err := x.makeDirs(ctx); err != nil {
 		return err
 	}
-	if err := x.fill(ctx, cmp.Or(max(0, x.opts.Workers), max(4, 2*runtime.GOMAXPROCS(0)))); err != nil {
+	if err := x.fill(ctx, cmp.Or(max(0, x.opts.Workers), max(2, runtime.GOMAXPROCS(0)))); err != nil {
 		return err
 	}
 	if err := x.makeLinks(ctx); err != nil {
