@@ -51,8 +51,8 @@ type FaultPlace struct {
 // Verified is what a verification saw.
 type Verified struct {
 	Files, Snapshots, Objects, Directories int
-	Records, Bytes                         int64 // of uncompressed streams
-	Damage, Warnings                       int   // all faults
+	Records, Bytes                         int64               // of uncompressed streams
+	Count                                  [zpl.Damage + 1]int // of all faults, by severity
 	Faults                                 []Fault
 	Notes                                  []string // what was not checked, and why
 }
@@ -93,11 +93,7 @@ type verifier struct {
 }
 
 func (v *verifier) add(f Fault) {
-	if f.Severity == zpl.Damage {
-		v.res.Damage++
-	} else {
-		v.res.Warnings++
-	}
+	v.res.Count[f.Severity]++
 	if len(v.res.Faults) < v.opts.Limit {
 		v.res.Faults = append(v.res.Faults, f)
 	}
@@ -265,15 +261,12 @@ func (v *verifier) fileSystem(in *Input, s *objset.Snapshot, im *imageVerifier, 
 	for _, f := range report.Faults {
 		v.addObject(in, s, f)
 	}
-	told := len(report.Faults)
-	damage := 0
-	for _, f := range report.Faults {
-		if f.Severity == zpl.Damage {
-			damage++
-		}
+	for severity, n := range report.Count {
+		v.res.Count[severity] += n
 	}
-	v.res.Damage += report.Damage - damage
-	v.res.Warnings += report.Warnings - (told - damage)
+	for _, f := range report.Faults { // were counted twice
+		v.res.Count[f.Severity]--
+	}
 	v.res.Directories += report.Directories
 	im.fileSystems = append(im.fileSystems, checkedFS{s, fs, report.Found})
 	return nil

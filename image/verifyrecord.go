@@ -40,10 +40,9 @@ type recordVerifier struct {
 	buffers sync.Pool
 	workers sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	list   []recordFault
-	damage int
-	warned int
+	mu   sync.Mutex // guards what follows
+	list []recordFault
+	more [zpl.Damage + 1]int // faults that are not in list, by severity
 }
 
 // recordFault is a fault with the number of its substream.
@@ -110,11 +109,7 @@ func (r *recordVerifier) addFault(f recordFault) {
 		r.list = append(r.list, f)
 		return
 	}
-	if f.Severity == zpl.Damage {
-		r.damage++
-	} else {
-		r.warned++
-	}
+	r.more[f.Severity]++
 }
 
 // add adds a fault that is of no record in particular, or ended the reading.
@@ -123,7 +118,10 @@ func (r *recordVerifier) add(f Fault) {
 	if r.begin != nil {
 		f.Snapshot = r.begin.ToName
 	}
-	r.addFault(recordFault{f, 0})
+	if f.Place != nil && r.r != nil && f.Place.Record == r.r.Record() {
+		f.Object = objectOf(r.rec)
+	}
+	r.addFault(recordFault{f, r.substream})
 }
 
 // here is a fault at the present record.
@@ -179,7 +177,9 @@ func (r *recordVerifier) faults() (byObject map[*objset.Snapshot][]Fault, rest [
 		sortFaults(list)
 	}
 	sortFaults(rest)
-	r.v.res.Damage, r.v.res.Warnings = r.v.res.Damage+r.damage, r.v.res.Warnings+r.warned
+	for severity, n := range r.more {
+		r.v.res.Count[severity] += n
+	}
 	return byObject, rest
 }
 

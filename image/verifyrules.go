@@ -38,6 +38,10 @@ func (r *recordVerifier) record(sr *stream.Reader, rec stream.Record) error {
 		return nil
 	}
 	r.checkGUID(rec)
+	if rec.Type() == stream.TypeEnd {
+		r.begin = nil // what may follow in a package is of no snapshot
+		return nil
+	}
 	raw := r.begin.Features&stream.FeatureRaw != 0
 	switch rec := rec.(type) {
 	case *stream.Object:

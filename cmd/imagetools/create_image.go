@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,11 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -23,6 +26,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
+	"imagetools/tree/source"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
 )
@@ -166,6 +170,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if !opts.Quiet {
 		src.report(env)
 	}
+	opts.warnOfOutput(env, at)
 	limitMemory(src.Tree.Len())
 	imageOpts.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
 		progress.Update(map[zpl.Phase]string{zpl.Digesting: "reading", zpl.Writing: "writing"}[phase], done, total)
@@ -311,6 +316,52 @@ func (o *createImageOptions) dealWith(ctx context.Context, env *cli.Env, l host.
 	return nil
 }
 
+// warnOfOutput warns of an output folder that is part of the source, and so of its next image.
+func (o *createImageOptions) warnOfOutput(env *cli.Env, at *place) {
+	if at.path == "-" {
+		return
+	}
+	path, inside := pathInside(at.path, cmp.Or(o.Output, "."))
+	if !inside {
+		return
+	}
+	excludes, err := source.NewExcludes(o.source.Exclude)
+	if path == "." {
+		env.Warnf("the output folder is SOURCE itself, so images found there are packed into later ones; -o names another")
+	} else if err == nil && !excludes.Covers(path, true) {
+		env.Warnf("the output folder %q lies in SOURCE, so images found there are packed into later ones; -o names another, --exclude %s leaves it out",
+			o.Output, shellQuote("/"+path))
+	}
+}
+
+// pathInside returns where a path, which may not exist yet, lies below a directory.
+func pathInside(dir, path string) (below string, inside bool) {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", false
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", false
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", false
+	}
+	missing := ""
+	for {
+		real, err := filepath.EvalSymlinks(path)
+		if err == nil {
+			path = filepath.Join(real, missing)
+			break
+		}
+		if path == filepath.Dir(path) {
+			return "", false
+		}
+		path, missing = filepath.Dir(path), filepath.Join(filepath.Base(path), missing)
+	}
+	below, err = filepath.Rel(dir, path)
+	return below, err == nil && filepath.IsLocal(below)
+}
+
 func withHint(err error) error {
 	if errors.Is(err, image.ErrExists) {
 		return cli.Hint(err, "--force replaces it, -o names another folder")
@@ -352,6 +403,9 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 			Creator: o.Creator, Description: o.Description, Homepage: o.Homepage, Public: public,
 		},
 	}
+	if err := checkUTF8(&out.Manifest); err != nil {
+		return nil, err
+	}
 	if o.ZPL != 4 && o.ZPL != 5 {
 		return nil, cli.Usagef("--zpl %d: it is 4 or 5", o.ZPL)
 	}
@@ -392,7 +446,24 @@ func (o *createImageOptions) readBase(env *cli.Env, out *image.Options) error {
 		return err
 	}
 	if out.Manifest.Base, err = manifest.ParsePartial(text); err != nil {
-		return fmt.Errorf("%s: %w", o.Manifest, err)
+		return fmt.Errorf("%s: %w", printable(o.Manifest), err)
+	}
+	return nil
+}
+
+// checkUTF8 refuses what JSON, the manifest's form, cannot hold.
+func checkUTF8(m *manifest.Options) error {
+	var faults []error
+	for _, field := range []struct{ name, value string }{
+		{"type", m.Type}, {"os", m.OS}, {"uuid", m.UUID}, {"owner", m.Owner}, {"creator", m.Creator},
+		{"description", m.Description}, {"homepage", m.Homepage},
+	} {
+		if !utf8.ValidString(field.value) {
+			faults = append(faults, fmt.Errorf("%s %q: not UTF-8", field.name, field.value))
+		}
+	}
+	if len(faults) > 0 {
+		return cli.Hint(&cli.UsageError{Err: errors.Join(faults...)}, "iconv -f latin1 -t utf8 recodes a text")
 	}
 	return nil
 }
@@ -408,7 +479,7 @@ func parseMinPlatform(list []string) (map[string]string, error) {
 			continue
 		}
 		version, stamp, ok := strings.Cut(s, "=")
-		if !ok || version == "" {
+		if !ok || version == "" || !utf8.ValidString(s) {
 			return nil, cli.Usagef("--min-platform %q: VERSION=STAMP or none is needed", s)
 		}
 		out[version] = stamp
@@ -422,6 +493,9 @@ func (o *createImageOptions) complete(env *cli.Env, out *image.Options) error {
 	have := manifest.New(*m)
 	if o.mayAsk(env) {
 		if err := askManifest(env, m, have); err != nil {
+			return err
+		}
+		if err := checkUTF8(m); err != nil {
 			return err
 		}
 		have = manifest.New(*m)

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -58,14 +60,14 @@ func runLint(ctx context.Context, env *cli.Env, opts lintOptions) error {
 	}
 	doc, err := manifest.Decode(text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", opts.Manifest, err)
+		return fmt.Errorf("%s: %w", printable(opts.Manifest), err)
 	}
 	faults, warnings, err := doc.Lint(reader)
 	if err != nil {
-		return fmt.Errorf("%s: %w", opts.Manifest, err)
+		return fmt.Errorf("%s: %w", printable(opts.Manifest), err)
 	}
 	for _, w := range warnings {
-		env.Warnf("%s: %v", opts.Manifest, w)
+		env.Warnf("%s: %v", printable(opts.Manifest), w)
 	}
 	if err := printFaults(env, opts, doc, faults); err != nil {
 		return err
@@ -88,14 +90,14 @@ func printFaults(env *cli.Env, opts lintOptions, doc *manifest.Document, faults 
 	}
 	var b strings.Builder
 	for _, f := range faults {
-		where := opts.Manifest
+		where := printable(opts.Manifest)
 		if line, column := doc.Position(f.Field); line > 0 {
 			where = fmt.Sprintf("%s:%d:%d", where, line, column)
 		}
 		fmt.Fprintf(&b, "%s: %s: %s (%s)\n", where, f.Field, f.Message, f.Code)
 	}
 	if len(faults) == 0 {
-		fmt.Fprintf(&b, "%s: valid for %s\n", opts.Manifest, opts.For)
+		fmt.Fprintf(&b, "%s: valid for %s\n", printable(opts.Manifest), opts.For)
 	}
 	_, err := io.WriteString(env.Stdout, b.String())
 	return err
@@ -110,17 +112,26 @@ func readFileOrStdin(env *cli.Env, path string) ([]byte, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("open %s: %w", printable(path), withoutPath(err))
 		}
 		defer f.Close()
 		r = f
 	}
 	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, fmt.Errorf("read %s: %w", printable(path), withoutPath(err))
 	}
 	if len(data) > maxManifest {
-		return nil, fmt.Errorf("%s: over %s: no manifest", path, cli.Size(maxManifest))
+		return nil, fmt.Errorf("%s: over %s: no manifest", printable(path), cli.Size(maxManifest))
 	}
 	return data, nil
+}
+
+// withoutPath is what an operation on a file failed for. The path it names is written as it is,
+// control characters and all.
+func withoutPath(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
 }

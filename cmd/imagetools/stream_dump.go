@@ -46,10 +46,10 @@ bytes of payload by type instead.
 
 With --json there is one object a line, whose keys are only ever added to: record, offset, type,
 type_number, payload_length and the fields; object_offset is the place in the object. What has a
-name has its number beside it, as object_type and object_type_number. Guids are strings of decimal digits, as zfs get prints them;
-checksums and keys are strings of hex digits. Numbers over 2^53, which jq and JavaScript would
-round, are strings of decimal digits; of them only the length of a FREE to the end of its object
-and of the last FREEOBJECTS come up.
+name has its number beside it, as object_type and object_type_number. Guids are strings of
+decimal digits, as zfs get prints them; checksums and keys are strings of hex digits. Numbers
+over 2^53, which jq and JavaScript would round, are strings of decimal digits too: the length of
+a FREE to the end of its object, and guids in the list of BEGIN.
 
 ` + inputArgument + `
 

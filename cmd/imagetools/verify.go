@@ -41,8 +41,9 @@ those before it: the origin of an incremental image comes first. Without its ori
 records of an incremental image can be checked.
 
 Each fault is one line: how bad, where, what. Damage is what receivers refuse, what kernels
-fail on, or what is not as it was stored; everything else is a warning. With --json the answer
-is one document with faults, counts and verdict (sound, warnings or damaged).
+fail on, or what is not as it was stored; a notice is what sound images may have; everything
+else is a warning. With --json the answer is one document with faults, counts and verdict
+(sound, warnings or damaged).
 
 Nothing is written to disk. Exit status: 0 no damage, 1 damage or unreadable, 2 usage, 3 only
 warnings, with --strict.`,
@@ -111,13 +112,14 @@ func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
 		for _, n := range res.Notes {
 			fmt.Fprintf(env.Stderr, "note: %s\n", n)
 		}
-		fmt.Fprintf(env.Stderr, "%s: %d files, %d snapshots, %d objects, %d directories, %d records, %s of stream: %d times damage, %d warnings\n",
-			verdict(res), res.Files, res.Snapshots, res.Objects, res.Directories, res.Records, cli.Size(res.Bytes), res.Damage, res.Warnings)
+		fmt.Fprintf(env.Stderr, "%s: %d files, %d snapshots, %d objects, %d directories, %d records, %s of stream: %d times damage, %d warnings, %d notices\n",
+			verdict(res), res.Files, res.Snapshots, res.Objects, res.Directories, res.Records, cli.Size(res.Bytes),
+			res.Count[zpl.Damage], res.Count[zpl.Warning], res.Count[zpl.Notice])
 	}
 	switch {
-	case res.Damage > 0:
+	case res.Count[zpl.Damage] > 0:
 		return cli.ExitError(1)
-	case res.Warnings > 0 && opts.Strict:
+	case res.Count[zpl.Warning] > 0 && opts.Strict:
 		return cli.ExitError(3)
 	}
 	return nil
@@ -125,9 +127,9 @@ func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
 
 func verdict(res *image.Verified) string {
 	switch {
-	case res.Damage > 0:
+	case res.Count[zpl.Damage] > 0:
 		return "damaged"
-	case res.Warnings > 0:
+	case res.Count[zpl.Warning] > 0:
 		return "warnings"
 	}
 	return "sound"
@@ -152,7 +154,7 @@ func printVerified(w io.Writer, res *image.Verified) error {
 		}
 		b.WriteString(": " + printable(f.Message) + "\n")
 	}
-	if more := res.Damage + res.Warnings - len(res.Faults); more > 0 {
+	if more := res.Count[zpl.Damage] + res.Count[zpl.Warning] + res.Count[zpl.Notice] - len(res.Faults); more > 0 {
 		fmt.Fprintf(&b, "and %d more; --max-faults tells more of them\n", more)
 	}
 	_, err := io.WriteString(w, b.String())
@@ -164,6 +166,7 @@ type verification struct {
 	Verdict     string          `json:"verdict"` // sound, warnings or damaged
 	Damage      int             `json:"damage"`
 	Warnings    int             `json:"warnings"`
+	Notices     int             `json:"notices"`
 	Files       int             `json:"files"`
 	Snapshots   int             `json:"snapshots"`
 	Objects     int             `json:"objects"`
@@ -175,7 +178,7 @@ type verification struct {
 }
 
 type verifiedFault struct {
-	Severity zpl.Severity `json:"severity"` // damage or warning
+	Severity zpl.Severity `json:"severity"` // damage, warning or notice
 	File     string       `json:"file"`
 	Snapshot text         `json:"snapshot,omitempty"`
 	Record   *int64       `json:"record,omitempty"`
@@ -188,7 +191,8 @@ type verifiedFault struct {
 
 func newVerification(res *image.Verified) *verification {
 	out := &verification{
-		Verdict: verdict(res), Damage: res.Damage, Warnings: res.Warnings, Files: res.Files, Snapshots: res.Snapshots,
+		Verdict: verdict(res), Damage: res.Count[zpl.Damage], Warnings: res.Count[zpl.Warning], Notices: res.Count[zpl.Notice],
+		Files: res.Files, Snapshots: res.Snapshots,
 		Objects: res.Objects, Directories: res.Directories, Records: res.Records, StreamSize: res.Bytes,
 		Notes: res.Notes, Faults: []verifiedFault{},
 	}

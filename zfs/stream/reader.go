@@ -45,9 +45,9 @@ const (
 func NewReader(r io.Reader) *Reader { return &Reader{r: r, records: -1} }
 
 // Next returns the next record, or io.EOF after the last. The record is the caller's, the
-// payload is the Reader's until the next call. Every error but io.EOF is a [*FormatError] and stays:
-// a truncated stream gives io.ErrUnexpectedEOF, features, record types and flags that this
-// package does not know give [ErrUnsupported].
+// payload is the Reader's until the next call. Every error but io.EOF is a [*FormatError] and
+// stays: a truncated stream gives io.ErrUnexpectedEOF, features, record types and flags that
+// this package does not know give [ErrUnsupported].
 func (r *Reader) Next() (Record, error) {
 	if r.err != nil {
 		return nil, r.err

@@ -18,18 +18,23 @@ import (
 type Severity int
 
 const (
+	// Notice is what healthy file systems may have, though few do.
+	Notice Severity = iota
 	// Warning is what kernels live with, though no healthy file system has it.
-	Warning Severity = iota
+	Warning
 	// Damage is what makes kernels fail, or shows other than what was stored.
 	Damage
 )
 
-// String is "warning" or "damage".
+// String is "notice", "warning" or "damage".
 func (s Severity) String() string {
-	if s == Damage {
+	switch s {
+	case Damage:
 		return "damage"
+	case Warning:
+		return "warning"
 	}
-	return "warning"
+	return "notice"
 }
 
 // MarshalText returns String.
@@ -63,9 +68,9 @@ type CheckOptions struct {
 // CheckReport is what a check saw.
 type CheckReport struct {
 	Objects, Files, Directories int
-	Damage, Warnings            int     // all faults
-	Faults                      []Fault // by object, at most CheckOptions.Limit
-	Found                       []Found // by path
+	Count                       [Damage + 1]int // of all faults, by severity
+	Faults                      []Fault         // by object, at most CheckOptions.Limit
+	Found                       []Found         // by path
 	Paths                       map[uint64]string
 }
 
@@ -121,8 +126,7 @@ type checker struct {
 	mu     sync.Mutex // guards what follows while objects and directories are checked
 	notes  []note
 	found  []note
-	damage int
-	warned int
+	count  [Damage + 1]int
 	edges  []edge // from directories to directories in them
 	xattrs []edge // from files to the directories of their extended attributes
 	acls   []edge // from files to the objects of their ACLs
@@ -146,6 +150,8 @@ const (
 	isNode      uint32 = 1 << iota // a file or a directory, whose attributes can be read
 	isXattr                        // part of extended attributes
 	isUsed                         // something other than a directory leads to it
+	isXattrRoot                    // the directory of a file's extended attributes
+	isBroken                       // cannot be read, which has been told
 	isQueued                       // in the delete queue
 	parentHasIt                    // the directory that is its parent has an entry for it
 )
@@ -183,11 +189,7 @@ type note struct {
 func (c *checker) add(n note) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n.severity == Damage {
-		c.damage++
-	} else {
-		c.warned++
-	}
+	c.count[n.severity]++
 	if len(c.notes) < maxNotes {
 		c.notes = append(c.notes, n)
 	}
@@ -247,7 +249,7 @@ func (c *checker) checkXattrOwners() {
 		if last.to != e.to {
 			n.dir.Store(uint32(owner) + 1)
 		}
-		n.set(isUsed)
+		n.set(isUsed | isXattrRoot)
 		last = e
 	}
 }
@@ -265,21 +267,34 @@ func (c *checker) reach() {
 		}
 		return c.edges[start:end]
 	}
+	take := func(e edge) {
+		state[e.to] = seen
+		c.nodes[e.to].dir.Store(uint32(e.from) + 1)
+	}
+	// walk goes through the directories below one, first by the names that the directories
+	// themselves say they have.
 	walk := func(root int) {
 		queue := []int32{int32(root)}
 		state[root] = seen
-		for len(queue) > 0 {
-			dir := queue[0]
-			queue = queue[1:]
-			for _, e := range below(dir) {
-				n := &c.nodes[e.to]
-				if state[e.to] == seen {
-					c.secondName(e)
-					continue
+		for at := 0; at < len(queue); at++ {
+			for _, e := range below(queue[at]) {
+				if state[e.to] == unseen && c.nodes[e.to].parent == c.numbers[e.from] {
+					take(e)
+					queue = append(queue, e.to)
 				}
-				state[e.to] = seen
-				n.dir.Store(uint32(dir) + 1)
-				queue = append(queue, e.to)
+			}
+		}
+		for at := 0; at < len(queue); at++ {
+			last := int32(-1)
+			for _, e := range below(queue[at]) {
+				switch {
+				case state[e.to] == unseen:
+					take(e)
+					queue = append(queue, e.to)
+				case e.to == last || int32(c.nodes[e.to].dir.Load())-1 != e.from:
+					c.secondName(e)
+				}
+				last = e.to
 			}
 		}
 	}
@@ -292,13 +307,13 @@ func (c *checker) reach() {
 		}
 	}
 	for i := range c.nodes { // the directories that others with them hang on
-		if c.isDir(i) && state[i] == unseen && c.nodes[i].names.Load() == 0 && !c.nodes[i].is(isUsed) {
+		if c.isDir(i) && state[i] == unseen && c.nodes[i].names.Load() == 0 && !c.nodes[i].is(isXattrRoot) {
 			c.lost(i)
 			walk(i)
 		}
 	}
 	for i := range c.nodes {
-		if c.isDir(i) && state[i] == unseen && !c.nodes[i].is(isUsed) {
+		if c.isDir(i) && state[i] == unseen && !c.nodes[i].is(isXattrRoot) {
 			c.nodes[i].dir.Store(0)
 			c.fault(i, Damage, "the directory is in itself, and in no directory that the root leads to")
 			walk(i)
@@ -306,7 +321,17 @@ func (c *checker) reach() {
 	}
 }
 
+// inBroken tells whether the directory that an object is in by its own account is one that
+// cannot be read, so that nothing can be told from the entries that were found.
+func (c *checker) inBroken(i int) bool {
+	parent := c.index(c.nodes[i].parent)
+	return parent >= 0 && c.nodes[parent].is(isBroken)
+}
+
 func (c *checker) lost(i int) {
+	if c.inBroken(i) {
+		return
+	}
 	if c.nodes[i].links == 0 {
 		c.fault(i, Warning, "no directory leads to it, nor does the delete queue, and it has no links")
 		return
@@ -318,7 +343,7 @@ func (c *checker) lost(i int) {
 func (c *checker) secondName(e edge) {
 	up := int(e.from)
 	for range maxPathParts {
-		if c.damage > c.opts.Limit { // nobody will read it
+		if c.count[Damage] > c.opts.Limit { // nobody will read it
 			break
 		}
 		if up == int(e.to) {
@@ -340,11 +365,11 @@ func (c *checker) checkLinks(i int) {
 	names := uint64(n.names.Load())
 	switch {
 	case !n.is(isNode):
-		if !n.is(isUsed) && o.Type != stream.ObjPlainFile && o.Type != stream.ObjDirectory {
+		if !n.is(isUsed|isBroken) && o.Type != stream.ObjPlainFile && o.Type != stream.ObjDirectory {
 			c.fault(i, Warning, "nothing leads to the object, of type %s", stream.ObjTypeName(o.Type))
 		}
 	case c.isDir(i):
-		if dir := n.dir.Load(); dir != 0 && !n.is(isUsed) && n.parent != c.numbers[dir-1] {
+		if dir := n.dir.Load(); dir != 0 && !n.is(isXattrRoot) && n.parent != c.numbers[dir-1] {
 			c.fault(i, Damage, "its parent is object %d, but it is in directory %d", n.parent, c.numbers[dir-1])
 		}
 	case n.is(isQueued):
@@ -353,9 +378,11 @@ func (c *checker) checkLinks(i int) {
 		}
 	case names == 0 && n.mode.Type() != tree.TypeDir:
 		c.lost(i)
+	case names != n.links && c.inBroken(i):
 	case names != n.links:
 		c.fault(i, Damage, "%d links, but %d names", n.links, names)
 	case !n.is(parentHasIt):
-		c.fault(i, Warning, "its parent, object %d, does not have it", n.parent)
+		// So it is after a file had another name, in a directory that it is no longer in.
+		c.fault(i, Notice, "its parent, object %d, does not have it", n.parent)
 	}
 }

@@ -23,6 +23,7 @@ func (c *checker) checkDir(i int) {
 	d := dirCheck{c: c, dir: i, seed: maphash.MakeSeed()}
 	c.checkZAP(i)
 	if err := c.f.zap(z.Object, d.entry); err != nil {
+		c.nodes[i].set(isBroken)
 		c.fault(i, Damage, "directory: %v", err)
 		return
 	}
@@ -70,6 +71,15 @@ func (d *dirCheck) entry(e zap.Entry) error {
 		return nil
 	}
 	n := &c.nodes[child]
+	for at := uint32(d.dir) + 1; n.is(isNode | isBroken); {
+		old := n.dir.Load()
+		if n.is(isXattrRoot) || old != 0 && old <= at || n.dir.CompareAndSwap(old, at) {
+			break
+		}
+	}
+	if n.is(isBroken) {
+		return nil
+	}
 	if !n.is(isNode) {
 		fault(Damage, "its entry leads to object %d, which is no file that can be read", entry.Object)
 		return nil
@@ -89,12 +99,6 @@ func (d *dirCheck) entry(e zap.Entry) error {
 		n.set(parentHasIt)
 	}
 	n.names.Add(1)
-	for at := uint32(d.dir) + 1; ; {
-		old := n.dir.Load()
-		if n.is(isUsed) || old != 0 && old <= at || n.dir.CompareAndSwap(old, at) {
-			break
-		}
-	}
 	if c.isDir(child) {
 		d.dirs++
 		c.mu.Lock()

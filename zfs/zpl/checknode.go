@@ -23,12 +23,13 @@ func (c *checker) checkObject(i int) {
 	if o.BonusType != stream.ObjSA && o.BonusType != stream.ObjZnode {
 		if file {
 			c.fault(i, Damage, "it is of type %s, and has no attributes of a file", stream.ObjTypeName(o.Type))
+			n.set(isBroken)
 		}
 		return
 	}
 	if !file {
 		c.fault(i, Damage, "it has the attributes of a file, and is of type %s", stream.ObjTypeName(o.Type))
-		n.set(isUsed) // once is enough
+		n.set(isBroken)
 		return
 	}
 	z, err := c.f.decode(o)
@@ -38,6 +39,7 @@ func (c *checker) checkObject(i int) {
 	}
 	if err != nil {
 		c.fault(i, Damage, "%v", err)
+		n.set(isBroken)
 		return
 	}
 	n.parent, n.links, n.mode = z.Parent, z.Links, z.Mode
@@ -215,6 +217,9 @@ func (c *checker) checkSize(i int, z *Znode, raw rawNode) {
 		if powerOfTwo && block > 0 {
 			last = (max(z.Size, 1) + block - 1) / block * block
 		}
+		if block == stream.OldMaxBlock { // the blocks may have been larger before they were sent
+			last = (max(z.Size, 1) + stream.MaxBlock - 1) / stream.MaxBlock * stream.MaxBlock
+		}
 		if end := o.End(); end > last {
 			c.fault(i, Warning, "it has blocks up to %d, but its size is %d", end, z.Size)
 		}
@@ -267,7 +272,7 @@ func (c *checker) checkACL(i int, z *Znode, raw rawNode) {
 			c.fault(i, Damage, "ACL: entry %d of type %d", k, a.Type)
 		case a.Flags&^(aceFlags) != 0:
 			c.fault(i, Warning, "ACL: entry %d has unknown flags in %#x", k, a.Flags)
-		case who&(who-1) != 0:
+		case who != 0 && who != tree.ACEIdentifierGroup && who != tree.ACEOwner && who != tree.ACEGroup && who != tree.ACEEveryone:
 			c.fault(i, Warning, "ACL: entry %d is for more than one of owner, group and everyone: flags %#x", k, a.Flags)
 		case a.Mask&^aceMaskBits != 0:
 			c.fault(i, Warning, "ACL: entry %d has unknown permissions in %#x", k, a.Mask)

@@ -12,7 +12,7 @@ import (
 func (c *checker) report() *CheckReport {
 	r := &CheckReport{
 		Objects: len(c.objects), Files: int(c.files.Load()), Directories: int(c.dirs.Load()),
-		Damage: c.damage, Warnings: c.warned,
+		Count: c.count,
 	}
 	order := func(a, b note) int {
 		return cmp.Or(cmp.Compare(b.severity, a.severity), cmp.Compare(uint(a.object), uint(b.object)),
@@ -125,7 +125,7 @@ func (p *paths) of(n note) string {
 		}
 		dir := int(p.c.nodes[at].dir.Load()) - 1
 		name := p.names[at]
-		if dir >= 0 && p.c.nodes[at].is(isUsed) {
+		if dir >= 0 && p.c.nodes[at].is(isXattrRoot) {
 			name = xattrMark
 		}
 		if dir < 0 || name == "" {

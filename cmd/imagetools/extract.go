@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"imagetools/internal/cli"
+	"imagetools/tree"
+	"imagetools/tree/todir"
+	"imagetools/tree/totar"
+	"imagetools/zfs/zpl"
+)
+
+type extractOptions struct {
+	openOptions
+	Image     string
+	Paths     []string
+	Dir       string
+	Tar       string
+	Raw       string
+	Metalog   string
+	SameOwner bool
+	Devices   bool
+	Force     bool
+	Quiet     bool
+	JSON      bool
+}
+
+func newExtractCommand(env *cli.Env) *cobra.Command {
+	var opts extractOptions
+	cmd := &cobra.Command{
+		Use:   "extract [flags] IMAGE [PATH...] -C DIR | --tar FILE | --raw FILE",
+		Short: "Write the files in an image to a folder or a tar",
+		Long: `Extract writes what is in an image, or what is below each PATH, into a folder that does not
+exist yet or is empty, or into a tar.
+
+An image may be anybody's. So on disk all files belong to you, set-id bits, devices, sockets
+and most extended attributes are left out, and nobody else can write; DIR.mtree, a METALOG,
+keeps what was left out, and create-image reads both as the same tree again. --same-owner and
+--devices put it on disk, for root. Work happens in a folder of mode 0700 that gets its name at
+the end; nothing is ever written outside, and after a failure nothing is left.
+
+A tar (PAX, "-" is standard output) holds everything: what PAX has no word for travels in
+records of our own, so that create-image --as-dataset makes the same stream of it again.
+
+--raw writes the disk in a volume image, with holes.
+
+` + imageArgument + `
+
+The contents of a compressed stream, or one from a pipe, are unpacked into a temporary file
+without a name.`,
+		Example: `  imagetools extract output/web-1.0.json -C rootfs
+  imagetools extract output/web-1.0.json root/etc root/var/svc -C parts
+  imagetools extract web-1.0.zfs.gz --tar - | tar -tvf -
+  imagetools extract disk-1.0.zvol.gz --raw disk.raw`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Usagef("%s: IMAGE is missing", c.Name())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.Image, opts.Paths = args[0], args[1:]
+			return runExtract(c.Context(), env, opts)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&opts.Dir, "directory", "C", "", "folder to write to")
+	f.StringVar(&opts.Tar, "tar", "", "tar to write instead, \"-\" for standard output")
+	f.StringVar(&opts.Raw, "raw", "", "file for the disk in a volume")
+	f.StringVar(&opts.Metalog, "metalog", "", "file for the METALOG, or none (default DIR.mtree)")
+	f.BoolVar(&opts.SameOwner, "same-owner", false, "set owners, set-id bits and all extended attributes on disk")
+	f.BoolVar(&opts.Devices, "devices", false, "make devices and sockets on disk")
+	f.BoolVar(&opts.Force, "force", false, "replace a tar or raw file that exists")
+	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but errors")
+	f.BoolVar(&opts.JSON, "json", false, "print what was written as JSON")
+	opts.addFlags(f)
+	opts.addSpoolFlags(f)
+	return cmd
+}
+
+func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
+	targets := 0
+	for _, t := range []string{opts.Dir, opts.Tar, opts.Raw} {
+		if t != "" {
+			targets++
+		}
+	}
+	switch {
+	case targets == 0:
+		return cli.Usagef("extract: where to? -C DIR, --tar FILE or --raw FILE")
+	case targets > 1:
+		return cli.Usagef("extract: only one of -C, --tar and --raw is possible")
+	case opts.Dir == "" && (opts.SameOwner || opts.Devices || opts.Metalog != ""):
+		return cli.Usagef("extract: --same-owner, --devices and --metalog go with -C")
+	case opts.Tar != "" && len(opts.Paths) > 0:
+		return cli.Usagef("extract: --tar takes no PATH: a tar holds the whole image")
+	case opts.Raw != "" && len(opts.Paths) > 0:
+		return cli.Usagef("extract: --raw takes no PATH")
+	case opts.Tar == "-" && cli.IsTerminal(env.Stdout):
+		return cli.Usagef("extract: standard output is a terminal; it is no place for a tar")
+	}
+	for _, file := range []string{opts.Tar, opts.Raw} { // before the stream is read
+		if _, err := os.Lstat(file); file != "" && file != "-" && err == nil && !opts.Force {
+			return cli.Hint(fmt.Errorf("%q exists", file), "--force replaces it")
+		}
+	}
+	img, err := opts.open(ctx, env, opts.Image, true)
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	progress := env.NewProgress(opts.Quiet)
+	defer progress.Finish()
+	if opts.Raw != "" {
+		return opts.writeRaw(ctx, env, img, progress)
+	}
+	f, err := img.fileSystem()
+	if err != nil {
+		return err
+	}
+	t, err := f.Tree(ctx)
+	if err != nil {
+		return err
+	}
+	if opts.Tar != "" {
+		return opts.writeTar(ctx, env, t, progress)
+	}
+	return opts.writeDir(ctx, env, t, progress)
+}
+
+func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tree, progress *cli.Progress) error {
+	var paths []string
+	for _, p := range o.Paths {
+		paths = append(paths, cleanPath(p))
+	}
+	var files []*tree.Node
+	for _, n := range t.Nodes() {
+		if n.Size > 0 {
+			files = append(files, n)
+		}
+	}
+	zpl.ByPlace(files)
+	to := todir.Options{
+		Paths: paths, SameOwner: o.SameOwner, Devices: o.Devices, Order: files,
+		Progress: func(names int) { progress.Count("writing names", int64(names)) },
+	}
+	if o.Metalog == "none" {
+		to.NoMetalog = true
+	} else {
+		to.Metalog = o.Metalog
+	}
+	rep, err := todir.Extract(ctx, t, o.Dir, to)
+	progress.Finish()
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return printJSON(env.Stdout, map[string]any{
+			"directory": o.Dir, "metalog": rep.Metalog, "names": rep.Counts.Names(), "files": rep.Counts.Files, "bytes": rep.Counts.Bytes,
+			"owners_in_metalog": rep.Owners, "set_id_in_metalog": rep.SetIDs, "special_in_metalog": rep.Special,
+			"xattrs_in_metalog": rep.Xattrs, "acls_in_metalog": rep.ACLs,
+		})
+	}
+	if o.Quiet {
+		return nil
+	}
+	fmt.Fprintf(env.Stderr, "%s: %d names (%d files with %s)\n", filepath.Clean(o.Dir), rep.Counts.Names(), rep.Counts.Files, cli.Size(rep.Counts.Bytes))
+	where := "lost, as no METALOG was asked for"
+	if rep.Metalog != "" {
+		where = fmt.Sprintf("in %q", rep.Metalog)
+	}
+	for _, left := range []struct {
+		n    int
+		what string
+	}{
+		{rep.Owners, "owners"}, {rep.SetIDs, "set-id bits"}, {rep.Special, "devices, sockets and FIFOs"},
+		{rep.Xattrs, "extended attributes"}, {rep.ACLs, "ACLs"},
+	} {
+		if left.n > 0 {
+			fmt.Fprintf(env.Stderr, "note: not on disk, but %s: %d %s\n", where, left.n, left.what)
+		}
+	}
+	return nil
+}
+
+func (o *extractOptions) writeTar(ctx context.Context, env *cli.Env, t *tree.Tree, progress *cli.Progress) error {
+	to := totar.Options{Progress: func(names int) { progress.Count("writing names", int64(names)) }}
+	if o.Tar == "-" {
+		w := bufio.NewWriterSize(env.Stdout, 1<<20)
+		if err := totar.Write(ctx, w, t, to); err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+	return o.writeFile(o.Tar, func(f *os.File) error {
+		w := bufio.NewWriterSize(f, 1<<20)
+		if err := totar.Write(ctx, w, t, to); err != nil {
+			return err
+		}
+		return w.Flush()
+	})
+}
+
+// writeFile writes a file that appears under its name once it is complete.
+func (o *extractOptions) writeFile(path string, write func(*os.File) error) error {
+	p, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+	if err != nil {
+		return err
+	}
+	defer p.Cleanup()
+	if err := write(p.File); err != nil {
+		return err
+	}
+	return p.CloseAtomicallyReplace()
+}
+
+func (o *extractOptions) writeRaw(ctx context.Context, env *cli.Env, img *openedImage, progress *cli.Progress) error {
+	v, err := img.volume()
+	if err != nil {
+		return err
+	}
+	if o.Raw == "-" {
+		return copyFile(ctx, env.Stdout, v, v.Size)
+	}
+	err = o.writeFile(o.Raw, func(f *os.File) error {
+		if err := f.Truncate(v.Size); err != nil {
+			return err
+		}
+		buf := make([]byte, 1<<20)
+		for off := int64(0); ; {
+			start, end, err := v.NextData(off)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			for off = start; off < end; {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				p := buf[:min(int64(len(buf)), end-off)]
+				if n, err := v.ReadAt(p, off); n < len(p) {
+					return err
+				}
+				if _, err := f.WriteAt(p, off); err != nil {
+					return err
+				}
+				off += int64(len(p))
+				progress.Update("writing", off, v.Size)
+			}
+		}
+	})
+	if err == nil && !o.Quiet {
+		progress.Finish()
+		fmt.Fprintf(env.Stderr, "%s: %s in blocks of %s\n", o.Raw, cli.Size(v.Size), cli.Size(int64(v.BlockSize)))
+	}
+	return err
+}
