@@ -84,7 +84,7 @@ type Opened struct {
 func Open(ctx context.Context, paths []string, opts OpenOptions) (_ *Opened, err error) {
 	o := &Opened{Index: objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory})}
 	for _, path := range paths {
-		in, err := locate(path)
+		in, err := Locate(path)
 		if err != nil {
 			return o, err
 		}
@@ -134,8 +134,10 @@ func streamSuffixes() []string {
 	return all
 }
 
-// locate finds the stream and the manifest that belong to a path.
-func locate(path string) (*Input, error) {
+// Locate finds the stream and the manifest that belong to a path: that of a stream, in any
+// compression, of the manifest of an image whose stream lies beside it, or "-". Nothing is read
+// but the manifest.
+func Locate(path string) (*Input, error) {
 	if path == "-" {
 		return &Input{Path: path}, nil
 	}
@@ -145,7 +147,7 @@ func locate(path string) (*Input, error) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("is a directory, not an image")}
+		return nil, fmt.Errorf("%q: is a directory, not an image", path)
 	} else if err == nil && !info.Mode().IsRegular() {
 		return &Input{Path: path}, nil
 	}

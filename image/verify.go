@@ -73,7 +73,7 @@ func Verify(ctx context.Context, paths []string, opts VerifyOptions) (*Verified,
 	v := &verifier{ctx: ctx, opts: opts, x: objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory})}
 	v.opts.Limit = cmp.Or(opts.Limit, defaultFaultLimit)
 	for _, path := range paths {
-		in, err := locate(path)
+		in, err := Locate(path)
 		if err != nil {
 			return nil, err
 		}

@@ -1,20 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"imagetools/compress"
 	"imagetools/image"
 	"imagetools/internal/cli"
-	"imagetools/manifest"
 )
 
 // inputArgument is what the help of commands that read a stream once says of IMAGE.
@@ -26,7 +21,6 @@ type imageInput struct {
 	io.Reader   // of the uncompressed stream
 	Name        string
 	Compression compress.Format
-	Manifest    *manifest.Manifest // nil if the stream itself was named
 
 	closers []io.Closer
 }
@@ -56,11 +50,15 @@ func openImage(ctx context.Context, env *cli.Env, arg string) (_ *imageInput, er
 			return nil, cli.Hint(cli.Usagef("standard input is a terminal, not a stream"), "name an image, or pipe a stream into the program")
 		}
 	} else {
-		f, m, err := openStreamFile(arg)
+		found, err := image.Locate(arg)
 		if err != nil {
 			return nil, err
 		}
-		in.Name, in.Manifest, in.closers = fmt.Sprintf("%q", f.Name()), m, []io.Closer{f}
+		f, err := os.Open(found.Path)
+		if err != nil {
+			return nil, err
+		}
+		in.Name, in.closers = found.Name(), []io.Closer{f}
 		src = f
 	}
 	plain, format, err := compress.NewReader(readerUntil{ctx, src}, compress.Options{})
@@ -68,9 +66,6 @@ func openImage(ctx context.Context, env *cli.Env, arg string) (_ *imageInput, er
 		return nil, in.fail(err)
 	}
 	in.Reader, in.Compression, in.closers = plain, format, append([]io.Closer{plain}, in.closers...)
-	if in.Manifest != nil && in.Manifest.Files[0].Compression != format.String() {
-		return nil, in.fail(fmt.Errorf("its compression is %s, its manifest %q says %s", format, arg, in.Manifest.Files[0].Compression))
-	}
 	return in, nil
 }
 
@@ -88,80 +83,4 @@ func (u readerUntil) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return u.r.Read(p)
-}
-
-// openStreamFile opens a file, or that beside it if it is a manifest.
-func openStreamFile(path string) (*os.File, *manifest.Manifest, error) {
-	f, err := openRegularOrPipe(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !isManifest(f) {
-		return f, nil, nil
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(text) > maxManifest {
-		return nil, nil, fmt.Errorf("%q: over %s: no manifest", path, cli.Size(maxManifest))
-	}
-	m, err := manifest.Parse(text)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%q: %w", path, err)
-	}
-	beside, err := streamBeside(path, m)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%q: %w", path, err)
-	}
-	f, err = openRegularOrPipe(beside)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = cli.Hint(err, fmt.Sprintf("the manifest %q looks for its stream there; a stream of another name can be named itself", path))
-	}
-	return f, m, err
-}
-
-func openRegularOrPipe(path string) (*os.File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := f.Stat(); err != nil || info.IsDir() {
-		f.Close()
-		if err == nil {
-			err = fmt.Errorf("%q: is a directory, not an image", path)
-		}
-		return nil, err
-	}
-	return f, nil
-}
-
-// isManifest tells whether a regular file begins like JSON. Streams, and what compresses
-// them, begin otherwise.
-func isManifest(f *os.File) bool {
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	start := make([]byte, 512)
-	n, _ := f.ReadAt(start, 0)
-	return bytes.HasPrefix(bytes.TrimLeft(start[:n], " \t\r\n"), []byte("{"))
-}
-
-// streamBeside is the path of the stream file that a manifest describes.
-func streamBeside(path string, m *manifest.Manifest) (string, error) {
-	switch m.Type {
-	case manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol:
-	default:
-		return "", fmt.Errorf("an image of type %q has no ZFS send stream", m.Type)
-	}
-	if len(m.Files) != 1 {
-		return "", fmt.Errorf("the manifest names %d files, an image has one", len(m.Files))
-	}
-	format, err := compress.ParseFormat(m.Files[0].Compression)
-	if err != nil {
-		return "", fmt.Errorf("files[0]: %w", err)
-	}
-	base := strings.TrimSuffix(path, filepath.Ext(path))
-	return base + image.Suffix(m.Type, format), nil
 }

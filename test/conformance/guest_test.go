@@ -9,6 +9,7 @@ import (
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
 	"imagetools/tree"
+	treediff "imagetools/tree/compare"
 	"imagetools/zfs/zpl"
 )
 
@@ -22,7 +23,7 @@ func TestGuest(t *testing.T) {
 	tar := debianRoot(t)
 	image, _ := createImage(t, t.TempDir(), "--type", "lx-dataset", "debian-12.1", tar)
 	jobs := []oracle.Job{
-		{Name: "torture", Streams: []string{writeStream(t, hard, zpl.Options{})}, Modify: true},
+		{Name: "torture", Streams: []string{writeStream(t, hard, zpl.Options{})}, Modify: true, SendBack: true},
 		{Name: "debian", Streams: []string{gunzip(t, image)}, Modify: true},
 		{Name: "many", Script: manyScript, Inputs: []string{writeStream(t, many(t), zpl.Options{})}},
 	}
@@ -35,7 +36,34 @@ func TestGuest(t *testing.T) {
 			if jobs[i].Script == "" {
 				compare(t, wants[i], res.Listing, mounted)
 			}
+			if jobs[i].SendBack {
+				checkSentBack(t, hard, res.Sent)
+			}
 		})
+	}
+}
+
+// checkSentBack opens the stream that the kernel made of what it had received of ours.
+func checkSentBack(t *testing.T, want *tree.Tree, path string) {
+	t.Helper()
+	o := open(t, path)
+	s, err := o.Snapshot("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := zpl.Open(o.Index, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.Tree(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c, err := range treediff.Diff(t.Context(), want, got, treediff.Options{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Errorf("sent back: %v", c)
 	}
 }
 

@@ -229,11 +229,16 @@ func (j *Judge) checkPool(ctx context.Context, dir string) error {
 	return nil
 }
 
+// ZStream returns a run of zstream with arguments.
+func (j *Judge) ZStream(args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(j.dir, "zstream"), args...)
+	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Join(j.dir, "lib"))
+	return cmd
+}
+
 // Lint has zstream check the framing and the checksums of a stream.
 func (j *Judge) Lint(stream string) error {
-	cmd := exec.Command(filepath.Join(j.dir, "zstream"), "dump", stream)
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Join(j.dir, "lib"))
-	out, err := cmd.CombinedOutput()
+	out, err := j.ZStream("dump", stream).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("zstream: %w: %s", err, out)
 	}

@@ -192,6 +192,14 @@ func (m *metalog) apply(e *mtree.Entry, n *tree.Node) {
 		}
 		n.Attrs = attrs
 	}
+	if e.ACL != nil {
+		attrs := &tree.Attrs{}
+		if n.Attrs != nil {
+			*attrs = *n.Attrs
+		}
+		attrs.ACL = e.ACL
+		n.Attrs = attrs
+	}
 }
 
 // owner sets the owner that the entry names, and tells which halves of it. Numbers win over

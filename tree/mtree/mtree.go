@@ -418,9 +418,9 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 	case "gid":
 		e.GID, err = parseID(value)
 	case "uname":
-		e.Uname, err = unvis(value)
+		e.Uname, err = word(value)
 	case "gname":
-		e.Gname, err = unvis(value)
+		e.Gname, err = word(value)
 	case "time", "tar_time":
 		e.Time, err = parseTime(value)
 	case "size":
@@ -428,7 +428,7 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 		n, err = strconv.ParseUint(value, 10, 63)
 		e.Size = int64(n)
 	case "link":
-		e.Link, err = unvis(value)
+		e.Link, err = word(value)
 	case "device":
 		e.Device, err = parseDevice(value)
 	}
@@ -439,6 +439,15 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 		return 0, fmt.Errorf("%s=%s: %w", key, clip(value), err)
 	}
 	return field, nil
+}
+
+// word decodes a value that may not be empty, as one of hidden characters alone is.
+func word(value string) (string, error) {
+	text, err := unvis(value)
+	if err == nil && text == "" {
+		err = errors.New("nothing is left when it is decoded")
+	}
+	return text, err
 }
 
 // clip keeps what an error message quotes short.

@@ -113,6 +113,7 @@ func TestFaults(t *testing.T) {
 ./g xattr.user.x=%% acl=0:1:2 acl=0:0x1000:65536:-1
 /set mode=z
 ./ok
+./h link=\$ uname=\$
 `
 	want := []string{
 		"M:1: type=pipe: file, dir, link, char, block, fifo or socket are possible; mode=9: invalid syntax",
@@ -127,6 +128,7 @@ func TestFaults(t *testing.T) {
 			"ACL entry 1: \"0:1:2\": TYPE:FLAGS:MASK:ID is expected; " +
 			"ACL entry 1: \"0:0x1000:65536:-1\": TYPE:FLAGS:MASK:ID are numbers of 16, 16, 32 and 32 bits",
 		"M:13: mode=z: invalid syntax",
+		`M:15: link=\\$: nothing is left when it is decoded; uname=\\$: nothing is left when it is decoded`,
 	}
 	lines, faults := parse(t, text)
 	if diff := cmp.Diff(want, faults); diff != "" {

@@ -189,11 +189,7 @@ func (r *Reader) check(rec Record) error {
 			return fmt.Errorf("the stream's %w", ErrChecksum)
 		}
 		if last {
-			// No checksum covers the terminator, but it is known: a type and zeros.
-			if end.Sum == (Checksum{}) && !allZero(r.header[4:]) {
-				return errors.New("the last END of a compound stream is not empty")
-			}
-			return nil
+			return r.checkTerminator(end)
 		}
 	}
 	r.sum.Update(r.header[:checksumOffset], r.order)
@@ -204,6 +200,21 @@ func (r *Reader) check(rec Record) error {
 		}
 	}
 	r.sum.Update(r.header[checksumOffset:], r.order)
+	return nil
+}
+
+// checkTerminator checks the END behind all substreams of a package, which no checksum covers:
+// a type and zeros, behind which zstream redup leaves a checksum that begins with this record.
+func (r *Reader) checkTerminator(end *End) error {
+	if end.Sum != (Checksum{}) {
+		return nil // the same as that of the END before, which was compared
+	}
+	var own Checksum
+	own.Update(r.header[:checksumOffset], r.order)
+	stored := readChecksum(r.header[checksumOffset:], r.order)
+	if !allZero(r.header[4:checksumOffset]) || stored != (Checksum{}) && stored != own {
+		return errors.New("the last END of a compound stream is not empty")
+	}
 	return nil
 }
 
@@ -220,9 +231,8 @@ func checkFields(rec Record) error {
 	case *Write:
 		object, size = rec.Object, rec.LogicalSize
 		flags, known = rec.Flags, FlagChecksumDedup|FlagRawByteswap
-	case *WriteByref:
+	case *WriteByref: // libzfs left the checksum type in the place of the flags
 		object, size = rec.Object, rec.Length
-		flags, known = rec.Flags, FlagChecksumDedup|FlagRawByteswap
 	case *WriteEmbedded:
 		object, size = rec.Object, rec.Length
 	case *Spill:

@@ -305,7 +305,6 @@ var hostile = []struct {
 	{"write of 2^64-1 bytes", 3, 32, 8, 1<<64 - 1, nil, "block of 18446744073709551615 bytes"},
 	{"write of 16 MiB and 512", 3, 32, 8, 16<<20 + 512, nil, "block of 16777728 bytes"},
 	{"write of 513 bytes", 3, 32, 8, 513, nil, "not a multiple of 4"},
-	{"byref flag 3", 4, 65, 1, 1 << 3, stream.ErrUnsupported, "flags 0x8 of WRITE_BYREF"},
 	{"embedded 113 bytes", 5, 52, 4, 113, nil, "payload of 120 bytes: the limit is 112"},
 	{"embedded 2^32-1 bytes", 5, 52, 4, 1<<32 - 1, nil, "payload of 4294967296 bytes"},
 	{"spill flag 0", 6, 32, 1, 1, stream.ErrUnsupported, "flags 0x1 of SPILL"},

@@ -46,6 +46,7 @@ func WalkDir(dir string, opts DirOptions, fn func(Entry) error) error {
 }
 
 type dirWalk struct {
+	xattrs []byte // buffer
 	root   string
 	opts   DirOptions
 	fn     func(Entry) error
@@ -139,7 +140,10 @@ func (w *dirWalk) entry(path string) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	if e.Xattrs, err = xattrs(full); err != nil {
+	if w.xattrs == nil {
+		w.xattrs = make([]byte, maxXattr)
+	}
+	if e.Xattrs, err = xattrs(full, w.xattrs); err != nil {
 		return Entry{}, err
 	}
 	if st.Nlink > 1 && e.Type != Dir {
@@ -197,9 +201,14 @@ func dataExtents(f *os.File, size int64) ([]Extent, error) {
 	return extents, err
 }
 
-// xattrs returns the hashes of all extended attributes that the caller may see.
-func xattrs(path string) (map[string]string, error) {
-	list, err := readXattr(func(p []byte) (int, error) { return unix.Llistxattr(path, p) })
+// maxXattr is the largest value, and the longest list, of extended attributes on Linux.
+// zfs-fuse, asked with a smaller buffer than it needs, answers eight zeros instead of ERANGE.
+const maxXattr = 64 << 10
+
+// xattrs returns the hashes of all extended attributes that the caller may see. buf has room for
+// any value.
+func xattrs(path string, buf []byte) (map[string]string, error) {
+	n, err := unix.Llistxattr(path, buf)
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM) {
 		return nil, nil
 	}
@@ -207,30 +216,19 @@ func xattrs(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var sums map[string]string
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00") {
 		if name == "" {
 			continue
 		}
-		value, err := readXattr(func(p []byte) (int, error) { return unix.Lgetxattr(path, name, p) })
+		n, err := unix.Lgetxattr(path, name, buf)
 		if err != nil {
 			return nil, fmt.Errorf("%s: xattr %s: %w", path, name, err)
 		}
 		if sums == nil {
 			sums = map[string]string{}
 		}
-		sum := sha256.Sum256(value)
+		sum := sha256.Sum256(buf[:n])
 		sums[Escape(name)] = hex.EncodeToString(sum[:])
 	}
 	return sums, nil
-}
-
-func readXattr(read func([]byte) (int, error)) ([]byte, error) {
-	for size := 256; ; size *= 4 {
-		buf := make([]byte, size)
-		n, err := read(buf)
-		if errors.Is(err, unix.ERANGE) && size < 1<<20 {
-			continue
-		}
-		return buf[:max(n, 0)], err
-	}
 }

@@ -1,0 +1,21 @@
+// Prepare makes the reference streams that are missing from the cache, and prints the folders
+// they are in. It needs the oracles, see package oracle.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"imagetools/test/reference"
+)
+
+func main() {
+	dirs, err := reference.Prepare()
+	for _, dir := range dirs {
+		fmt.Println(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "prepare:", err)
+		os.Exit(1)
+	}
+}
