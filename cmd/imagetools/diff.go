@@ -51,7 +51,7 @@ Exit status: 0 no difference, 1 differences, 2 trouble.`,
 			case err != nil && c.Context().Err() != nil:
 				return err
 			case err != nil:
-				env.Report(name, err)
+				env.Report(name, c.CommandPath(), err)
 				return cli.ExitError(2)
 			case different:
 				return cli.ExitError(1)

@@ -37,7 +37,7 @@ func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 		args = append([]string{invoked}, args...)
 	}
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -45,7 +45,7 @@ func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 		fmt.Fprintf(env.Stderr, "%s: interrupted; nothing was left behind\n", name)
 		return 130
 	}
-	return env.Report(name, err)
+	return env.Report(name, command.CommandPath(), err)
 }
 
 func newRootCommand(env *cli.Env) *cobra.Command {

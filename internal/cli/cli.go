@@ -134,8 +134,9 @@ func Hints(err error) []string {
 }
 
 // Report prints an error with its hints and returns the exit status: 1, or 2 for a mistake
-// in the command line.
-func (e *Env) Report(name string, err error) int {
+// in the command line. name is the program, command the path of the command that failed, such
+// as "imagetools lint", whose help tells more.
+func (e *Env) Report(name, command string, err error) int {
 	if exit, ok := errors.AsType[ExitError](err); ok {
 		return int(exit)
 	}
@@ -144,7 +145,7 @@ func (e *Env) Report(name string, err error) int {
 		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, h)
 	}
 	if _, ok := errors.AsType[*UsageError](err); ok {
-		fmt.Fprintf(e.Stderr, "%s: hint: see '%s --help'\n", name, name)
+		fmt.Fprintf(e.Stderr, "%s: hint: see '%s --help'\n", name, command)
 		return 2
 	}
 	return 1

@@ -18,12 +18,12 @@ func TestReport(t *testing.T) {
 		{fmt.Errorf("write: %w", cause), 1, []string{"tool: error: write: no space left on device\n"}},
 		{fmt.Errorf("a: %w", Hint(cause, "make room")), 1, []string{"tool: error: a: no space", "tool: hint: make room\n"}},
 		{errors.Join(Hint(cause, "one"), Hint(cause, "two")), 1, []string{"hint: one\n", "hint: two\n"}},
-		{Usagef("bad flag"), 2, []string{"error: bad flag\n", "hint: see 'tool --help'"}},
+		{Usagef("bad flag"), 2, []string{"error: bad flag\n", "hint: see 'tool make --help'"}},
 		{fmt.Errorf("done: %w", ExitError(3)), 3, nil},
 	} {
 		var stderr bytes.Buffer
 		env := &Env{Stderr: &stderr}
-		if code := env.Report("tool", test.err); code != test.code {
+		if code := env.Report("tool", "tool make", test.err); code != test.code {
 			t.Errorf("Report(%q) = %d, want %d", test.err, code, test.code)
 		}
 		for _, w := range test.want {

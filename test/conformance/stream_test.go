@@ -106,9 +106,9 @@ func checkACLs(t *testing.T, tr *tree.Tree, got listing.Listing) {
 
 // TestTortureZFSFuse has zfs-fuse, an older and independent implementation, receive, mount,
 // list, change, remove and scrub the torture tree. What its listing cannot show is left out:
-// nanoseconds, of which the daemon tells none; the contents of holes/tib and holes/all, which
-// FUSE gives no way to read without all of their holes; and the xattr user.big. ACLs are left
-// to the judge, the only one to list them.
+// nanoseconds, of which the daemon tells none, and the contents of holes/tib and holes/all, which
+// FUSE gives no way to read without all of their holes. ACLs are left to the judge, the only one
+// to list them.
 func TestTortureZFSFuse(t *testing.T) {
 	t.Parallel()
 	fuse := oracle.RequireZFSFuse(t)
@@ -128,8 +128,5 @@ func TestTortureZFSFuse(t *testing.T) {
 	compare(t, want, got, listing.DiffOptions{
 		IgnoreNsec:     true,
 		IgnoreSumsOver: oracle.ZFSFuseSumLimit,
-		// Asked with a buffer that is too small, the daemon answers eight zeros instead of
-		// ERANGE, and the lister begins with 256 bytes.
-		Xattr: func(name string) bool { return name != "user.big" },
 	})
 }
