@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -118,7 +119,7 @@ func (l *lister) list(ctx context.Context, z *zpl.Znode, path string) error {
 		if err := l.print(path, z); err != nil || l.opts.Recursive {
 			return err
 		}
-		return zpl.SkipDir
+		return fs.SkipDir
 	})
 }
 

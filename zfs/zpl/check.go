@@ -61,7 +61,7 @@ type CheckOptions struct {
 	Find func(name string) bool
 	// Paths are objects whose paths are to be found for [CheckReport.Paths].
 	Paths []uint64
-	// Limit is how many faults, and names found, are told; 0 is 1000. All are counted.
+	// Limit is how many faults are told; 0 is 1000. All are counted.
 	Limit int
 }
 
@@ -76,7 +76,7 @@ type CheckReport struct {
 
 const (
 	defaultCheckLimit = 1000
-	maxNotes          = 1 << 16 // faults held until they are sorted and cut to the limit
+	maxNotes          = 1 << 16 // names found; and faults held until they are sorted and cut to the limit
 )
 
 // Check looks whether a file system is consistent: tables and directories as kernels read
@@ -129,7 +129,6 @@ type checker struct {
 	count  [Damage + 1]int
 	edges  []edge // from directories to directories in them
 	xattrs []edge // from files to the directories of their extended attributes
-	acls   []edge // from files to the objects of their ACLs
 }
 
 // edge leads from one object to another.

@@ -21,14 +21,13 @@ func (c *checker) report() *CheckReport {
 	slices.SortFunc(c.notes, order)
 	slices.SortFunc(c.found, order)
 	notes := c.notes[:min(len(c.notes), c.opts.Limit)]
-	found := c.found[:min(len(c.found), c.opts.Limit)]
 	var named []note
 	for _, number := range c.opts.Paths {
 		if i := c.index(number); i >= 0 {
 			named = append(named, note{object: i, dir: -1})
 		}
 	}
-	p := c.paths(notes, found, named)
+	p := c.paths(notes, c.found, named)
 	r.Paths = make(map[uint64]string, len(named))
 	for _, n := range named {
 		r.Paths[c.numbers[n.object]] = p.of(n)
@@ -40,7 +39,7 @@ func (c *checker) report() *CheckReport {
 		}
 		r.Faults = append(r.Faults, f)
 	}
-	for _, n := range found {
+	for _, n := range c.found {
 		if z, err := c.f.decode(c.objects[n.object]); err == nil {
 			r.Found = append(r.Found, Found{p.of(n), z})
 		}

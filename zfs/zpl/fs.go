@@ -250,14 +250,11 @@ const maxDepth = 4096
 
 // Walk calls fn for every name below directory n, which has the path prefix, directories
 // before what they hold and names in byte order. A directory that is met a second time is an
-// error: it is in two places, or in itself. fn may return [SkipDir].
+// error: it is in two places, or in itself. fn may return fs.SkipDir.
 func (f *FS) Walk(n uint64, prefix string, fn func(path string, e DirEntry, z *Znode) error) error {
 	w := walker{f: f, fn: fn, seen: map[uint64]bool{n: true}}
 	return w.walk(n, prefix, 1)
 }
-
-// SkipDir tells [FS.Walk] not to go into a directory.
-var SkipDir = errors.New("skip this directory")
 
 type walker struct {
 	f    *FS
@@ -289,7 +286,7 @@ func (w *walker) walk(n uint64, prefix string, depth int) error {
 			w.seen[e.Object] = true
 		}
 		err = w.fn(path, e, z)
-		if err == SkipDir {
+		if err == fs.SkipDir {
 			continue
 		}
 		if err == nil && z.IsDir() {
