@@ -9,7 +9,7 @@ import (
 
 	"imagetools/compress"
 	"imagetools/manifest"
-	"imagetools/tree"
+	"imagetools/zfs/nvlist"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zap"
@@ -168,15 +168,17 @@ func (im *imageVerifier) receive() {
 	im.platform(features)
 }
 
-// properties are the names of the properties that a package sets.
+// properties are the names of the properties that a package sets: it has a list of datasets,
+// by their guids, each with a list of properties.
 func properties(p *objset.Package) []string {
 	var names []string
-	for _, l := range listsIn(p.List, "fss") {
-		for _, props := range listsIn(l, "props") {
-			for _, pair := range props {
-				if !slices.Contains(names, pair.Name) {
-					names = append(names, pair.Name)
-				}
+	datasets, _ := p.List.Lookup("fss").(nvlist.List)
+	for _, d := range datasets {
+		dataset, _ := d.Value.(nvlist.List)
+		props, _ := dataset.Lookup("props").(nvlist.List)
+		for _, prop := range props {
+			if !slices.Contains(names, prop.Name) {
+				names = append(names, prop.Name)
 			}
 		}
 	}
@@ -230,13 +232,6 @@ func (im *imageVerifier) provision(c checkedFS) {
 	if !zoneType {
 		return
 	}
-	at := func(path string) *zpl.Znode {
-		z, err := c.fs.Lookup(path)
-		if err != nil {
-			return nil
-		}
-		return z
-	}
 	root, err := c.fs.Lookup("root")
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -255,7 +250,7 @@ func (im *imageVerifier) provision(c checkedFS) {
 		return
 	}
 	for _, path := range []string{"root/var/zoneinit/zoneinit.json", "root/var/zoneinit/includes/04-mdata.sh", "root/root/zoneinit.d/04-mdata.sh"} {
-		if at(path) != nil {
+		if _, err := c.fs.Lookup(path); err == nil {
 			return
 		}
 	}
@@ -307,12 +302,4 @@ func (v *verifier) volume(in *Input, s *objset.Snapshot, im *imageVerifier) {
 			fault(zpl.Warning, o.Number, "a volume has no such object, of type %s", stream.ObjTypeName(o.Type))
 		}
 	}
-}
-
-// regularSize is the size of a regular file, 0 for everything else.
-func regularSize(z *zpl.Znode) uint64 {
-	if z == nil || z.Mode.Type() != tree.TypeFile {
-		return 0
-	}
-	return z.Size
 }

@@ -4,7 +4,6 @@ import (
 	"path"
 	"strings"
 
-	"imagetools/zfs/nvlist"
 	"imagetools/zfs/zpl"
 )
 
@@ -66,27 +65,8 @@ func leak(p string, size uint64) string {
 // leaks tells of private files.
 func (im *imageVerifier) leaks(c checkedFS) {
 	for _, f := range c.found {
-		if why := leak(f.Path, regularSize(f.Znode)); why != "" {
+		if why := leak(f.Path, f.Znode.Size); why != "" {
 			im.inFS(c, zpl.Warning, f.Path, "%s", why)
 		}
 	}
-}
-
-// listsIn are the lists in a pair of a list: that of the pair itself for "props", and all
-// that are in it for "fss", whose names are guids.
-func listsIn(l nvlist.List, name string) []nvlist.List {
-	in, ok := l.Lookup(name).(nvlist.List)
-	if !ok {
-		return nil
-	}
-	if name == "props" {
-		return []nvlist.List{in}
-	}
-	var out []nvlist.List
-	for _, p := range in {
-		if sub, ok := p.Value.(nvlist.List); ok {
-			out = append(out, sub)
-		}
-	}
-	return out
 }

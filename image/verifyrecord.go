@@ -51,11 +51,12 @@ type recordFault struct {
 	substream int
 }
 
-// embeddedAt is a WRITE_EMBEDDED record, whose data is decompressed when all is read.
+// embeddedAt is a WRITE_EMBEDDED record, whose data is decompressed when all is read: until
+// then the index of the stream, which holds it, cannot be looked into.
 type embeddedAt struct {
-	object, offset uint64
-	place          FaultPlace
-	substream      int
+	object, offset   uint64
+	record, position int64
+	substream        int32
 }
 
 // blockJob is a compressed block to be decompressed.
@@ -118,7 +119,7 @@ func (r *recordVerifier) add(f Fault) {
 	if r.begin != nil {
 		f.Snapshot = r.begin.ToName
 	}
-	if f.Place != nil && r.r != nil && f.Place.Record == r.r.Record() {
+	if f.Place != nil && r.rec != nil && f.Place.What == stream.Describe(r.rec) {
 		f.Object = objectOf(r.rec)
 	}
 	r.addFault(recordFault{f, r.substream})
@@ -149,7 +150,7 @@ func (r *recordVerifier) damaged(format string, args ...any) { r.fault(zpl.Damag
 func (r *recordVerifier) faults() (byObject map[*objset.Snapshot][]Fault, rest []Fault) {
 	byObject = make(map[*objset.Snapshot][]Fault)
 	for _, e := range r.embedded {
-		if e.substream > len(r.in.Snapshots) {
+		if int(e.substream) > len(r.in.Snapshots) {
 			continue
 		}
 		s := r.in.Snapshots[e.substream-1]
@@ -160,9 +161,10 @@ func (r *recordVerifier) faults() (byObject map[*objset.Snapshot][]Fault, rest [
 		var b [1]byte
 		_, err := r.v.x.Data(o).ReadAt(b[:], int64(e.offset))
 		if err != nil && !errors.Is(err, errNotKept) && !errors.Is(err, objset.ErrRedacted) {
+			place := &FaultPlace{e.record, e.position, fmt.Sprintf("WRITE_EMBEDDED object=%d offset=%#x", e.object, e.offset)}
 			r.addFault(recordFault{Fault{
-				Severity: zpl.Damage, File: r.in.Path, Snapshot: s.Begin.ToName, Place: &e.place, Object: e.object, Message: err.Error(),
-			}, e.substream})
+				Severity: zpl.Damage, File: r.in.Path, Snapshot: s.Begin.ToName, Place: place, Object: e.object, Message: err.Error(),
+			}, int(e.substream)})
 		}
 	}
 	for _, f := range r.list {

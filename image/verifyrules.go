@@ -274,8 +274,7 @@ func (r *recordVerifier) checkEmbedded(w *stream.WriteEmbedded) {
 	r.need(stream.FeatureEmbedData)
 	r.checkRange(w.Offset, w.Length)
 	r.checkBlockSize(w.Length)
-	place := FaultPlace{r.r.Record(), r.base + r.r.Offset(), ""}
-	r.embedded = append(r.embedded, embeddedAt{w.Object, w.Offset, place, r.substream})
+	r.embedded = append(r.embedded, embeddedAt{w.Object, w.Offset, r.r.Record(), r.base + r.r.Offset(), int32(r.substream)})
 	o := r.object(w.Object)
 	if o == nil {
 		return

@@ -109,7 +109,15 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 		return cli.Usagef("extract: standard output is a terminal; it is no place for a tar")
 	}
 	for _, file := range []string{opts.Tar, opts.Raw} { // before the stream is read
-		if _, err := os.Lstat(file); file != "" && file != "-" && err == nil && !opts.Force {
+		if file == "" || file == "-" {
+			continue
+		}
+		info, err := os.Lstat(file)
+		switch {
+		case err != nil:
+		case !info.Mode().IsRegular():
+			return fmt.Errorf("%q: is no regular file", file)
+		case !opts.Force:
 			return cli.Hint(fmt.Errorf("%q exists", file), "--force replaces it")
 		}
 	}

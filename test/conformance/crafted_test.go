@@ -91,6 +91,7 @@ type craftedFault struct {
 	severity zpl.Severity // Damage if it is not given
 	notice   bool         // instead of severity
 	real     verdict
+	raw      func(data []byte) // an edit that leaves checksums as they are, instead of edit
 }
 
 func (e *editor) rec(path string) *stream.Object { return e.recs[e.object(path)].rec.(*stream.Object) }
@@ -175,6 +176,9 @@ var crafted = []craftedFault{
 		e.recs[w[0]], e.recs[w[1]] = e.recs[w[1]], e.recs[w[0]]
 	}},
 	{name: "a name without @", real: stops, want: "has no '@'", edit: func(e *editor) { e.begin().ToName = "image" }},
+	{name: "checksum of the stream", real: stops, want: "the stream's checksum mismatch", raw: func(data []byte) { data[len(data)-stream.HeaderSize+8] ^= 1 }},
+	{name: "header type 0", real: stops, want: "header type 0", edit: func(e *editor) { e.begin().HeaderType = 0 }},
+	{name: "unknown feature", real: stops, want: "feature 10", edit: func(e *editor) { e.begin().Features |= 1 << 10 }},
 	{name: "several blocks of no power of two", real: stops, object: "root/file", path: "root/file", want: "no power of two",
 		edit: func(e *editor) {
 			e.rec("root/file").BlockSize = 1536

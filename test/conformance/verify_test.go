@@ -254,8 +254,13 @@ func TestVerifyCrafted(t *testing.T) {
 			t.Parallel()
 			e := newEditor(t, data)
 			e.number = maps.Clone(object)
-			test.edit(e)
+			if test.edit != nil {
+				test.edit(e)
+			}
 			damaged := e.bytes(t)
+			if test.raw != nil {
+				test.raw(damaged)
+			}
 			res := verifyBytes(t, damaged)
 			severity, number := test.severity, e.number[test.object]
 			if severity == 0 && !test.notice {
@@ -282,6 +287,56 @@ func TestVerifyCrafted(t *testing.T) {
 				t.Errorf("real ZFS takes it: %v, want %v: %v", taken, test.real == takes, err)
 			}
 			t.Logf("ours: %s", strings.TrimSpace(list(res.Faults)))
+			t.Logf("real ZFS: %v", err)
+		})
+	}
+}
+
+// TestVerifyVolume does the same with a volume.
+func TestVerifyVolume(t *testing.T) {
+	t.Parallel()
+	judge := oracle.RequireJudge(t)
+	data := volumeStream(t)
+	size := func(e *editor) []byte { return e.entry("props", "size") }
+	for _, test := range []struct {
+		name   string
+		edit   func(e *editor)
+		object uint64
+		want   string
+	}{
+		{"sound", func(*editor) {}, 0, ""},
+		{"no multiple", func(e *editor) { le.PutUint64(size(e), 64<<10+512) }, 2, "no multiple of its blocks"},
+		{"data behind the end", func(e *editor) { le.PutUint64(size(e), 32<<10) }, 1, "data up to 65536 in a volume of 32768"},
+		{"size 0", func(e *editor) { le.PutUint64(size(e), 0) }, 1, "size 0"},
+		{"no size", func(e *editor) { size(e)[14] = 0 }, 1, "size 0"},
+		{"no properties", func(e *editor) { e.remove("props") }, 1, "without the objects 1 and 2"},
+		{"another type", func(e *editor) {
+			e.rec("data").ObjType = stream.ObjPlainFile
+			for _, i := range e.writes("data") {
+				e.recs[i].rec.(*stream.Write).ObjType = stream.ObjPlainFile
+			}
+		}, 1, "its type is PLAIN_FILE_CONTENTS"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := newEditor(t, data)
+			e.number = map[string]uint64{"data": 1, "props": 2}
+			test.edit(e)
+			damaged := e.bytes(t)
+			res := verifyBytes(t, damaged)
+			found := slices.ContainsFunc(res.Faults, func(f image.Fault) bool {
+				return f.Severity == zpl.Damage && f.Object == test.object && strings.Contains(f.Message, test.want)
+			})
+			if found != (test.want != "") || !found && len(res.Faults) > 0 {
+				t.Errorf("want object %d, %q; got\n%s", test.object, test.want, list(res.Faults))
+			}
+			path := filepath.Join(t.TempDir(), "stream")
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := judge.Verdict([]string{path}, oracle.JudgeOptions{NoZDB: true})
+			if err != nil && !found {
+				t.Errorf("real ZFS: %v", err)
+			}
 			t.Logf("real ZFS: %v", err)
 		})
 	}
