@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha1"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -37,13 +35,9 @@ type OpenOptions struct {
 	SpoolLimit int64  // bytes; 0 is DefaultSpoolLimit
 	Memory     int64  // bytes that the index may take; 0 is what objset has as its default
 
-	// Digest has the SHA-1 of the file computed.
-	Digest bool
 	// Progress, if set, is told how much of a file was read; total is -1 for a pipe. held is
 	// the memory that the index takes so far, in bytes.
 	Progress func(name string, done, total, held int64)
-	// Record, if set, is called for every record before it is applied.
-	Record func(in *Input, r *stream.Reader, rec stream.Record) error
 }
 
 // Input is a file, or standard input, with one or more streams.
@@ -55,7 +49,7 @@ type Input struct {
 	Size         int64  // bytes of the file
 	StreamSize   int64  // bytes of its streams, uncompressed
 	Spooled      int64  // bytes in the temporary folder
-	SHA1         string // in hex, with OpenOptions.Digest
+	SHA1         string // in hex; Verify computes it
 	Snapshots    []*objset.Snapshot
 	Trailing     int64 // bytes behind the last stream
 	Padding      bool  // they are zeros
@@ -242,9 +236,6 @@ func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (e
 			regular, src.total = true, info.Size()
 		}
 	}
-	if opts.Digest {
-		src.hash = sha1.New()
-	}
 	plain, format, err := compress.NewReader(src, compress.Options{})
 	if err != nil {
 		return err
@@ -257,23 +248,20 @@ func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (e
 		}
 		defer func() { err = cmp.Or(err, in.spool.flush()); in.Spooled = in.spool.size }()
 	}
-	err = in.readStreams(bufio.NewReaderSize(plain, 1<<20), x, opts)
+	err = in.readStreams(bufio.NewReaderSize(plain, 1<<20), x, func(r *stream.Reader) error {
+		return x.Read(r, in.store(opts), nil)
+	})
 	in.Size = src.n
-	if opts.Digest {
-		in.SHA1 = hex.EncodeToString(src.hash.Sum(nil))
-	}
 	return err
 }
 
-func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, opts OpenOptions) error {
+// readStreams calls read for each of the streams that follow one another, and looks at what is
+// behind them.
+func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, read func(*stream.Reader) error) error {
 	for {
 		first := len(x.Snapshots())
 		r := stream.NewReader(br)
-		var each func(stream.Record) error
-		if opts.Record != nil {
-			each = func(rec stream.Record) error { return opts.Record(in, r, rec) }
-		}
-		err := x.Read(r, in.store(opts), each)
+		err := read(r)
 		in.StreamSize += r.Position()
 		in.Snapshots = append(in.Snapshots, x.Snapshots()[first:]...)
 		if err != nil {
@@ -286,10 +274,9 @@ func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, opts OpenOptions
 		if err != nil && err != io.EOF {
 			return err
 		}
-		if len(next) == 16 && (binary.LittleEndian.Uint64(next[8:]) == beginMagic || binary.BigEndian.Uint64(next[8:]) == beginMagic) {
-			continue // streams may follow one another
+		if len(next) < 16 || binary.LittleEndian.Uint64(next[8:]) != beginMagic && binary.BigEndian.Uint64(next[8:]) != beginMagic {
+			return in.drain(br)
 		}
-		return in.drain(br)
 	}
 }
 

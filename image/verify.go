@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha1"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -181,32 +180,11 @@ func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 	}
 	defer plain.Close()
 	in.Format = format
-	return v.readStreams(in, bufio.NewReaderSize(plain, 1<<20), records)
-}
-
-func (v *verifier) readStreams(in *Input, br *bufio.Reader, records *recordVerifier) error {
-	for {
-		first := len(v.x.Snapshots())
-		r := stream.NewReader(br)
+	return in.readStreams(bufio.NewReaderSize(plain, 1<<20), v.x, func(r *stream.Reader) error {
 		err := v.x.Read(r, records, func(rec stream.Record) error { return records.record(r, rec) })
 		records.base += r.Position()
-		in.StreamSize += r.Position()
-		in.Snapshots = append(in.Snapshots, v.x.Snapshots()[first:]...)
-		if err != nil {
-			return err
-		}
-		next, err := br.Peek(16)
-		if len(next) == 0 && err == io.EOF {
-			return nil
-		}
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if len(next) == 16 && (binary.LittleEndian.Uint64(next[8:]) == beginMagic || binary.BigEndian.Uint64(next[8:]) == beginMagic) {
-			continue
-		}
-		return in.drain(br)
-	}
+		return err
+	})
 }
 
 // snapshot checks what a snapshot holds. faults are those of its records.
