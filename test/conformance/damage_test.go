@@ -381,7 +381,7 @@ func texts(all map[string]facts) map[string]string {
 
 // flipped is one metadata flip, and what is made of it.
 type flipped struct {
-	data  []byte
+	data  func() []byte
 	what  string
 	res   *image.Verified
 	class string
@@ -442,10 +442,14 @@ func flip(t *testing.T, good []byte, was map[string]facts, places []target, reco
 		at = place.at + random.IntN(place.n)
 	}
 	bit := random.IntN(8)
-	data := bytes.Clone(good)
-	data[at] ^= 1 << bit
-	reseal(data, records)
-	f := flipped{data: data, what: fmt.Sprintf("%s: bit %d of byte %d of %s (header %v)", name, bit, at-place.at, place.what, place.header)}
+	rewrite := func() []byte {
+		data := bytes.Clone(good)
+		data[at] ^= 1 << bit
+		reseal(data, records)
+		return data
+	}
+	data := rewrite()
+	f := flipped{data: rewrite, what: fmt.Sprintf("%s: bit %d of byte %d of %s (header %v)", name, bit, at-place.at, place.what, place.header)}
 	res, err := image.Verify(context.Background(), []string{"-"}, image.VerifyOptions{Stdin: bytes.NewReader(data), Memory: memoryOfFlips})
 	switch {
 	case errors.Is(err, objset.ErrTooLarge):
@@ -494,7 +498,7 @@ func askJudge(t *testing.T, all []flipped, n int) {
 	parallel(len(sample), func(i int) {
 		f := sample[i]
 		path := filepath.Join(dir, fmt.Sprint(i))
-		if err := os.WriteFile(path, f.data, 0o600); err != nil {
+		if err := os.WriteFile(path, f.data(), 0o600); err != nil {
 			t.Error(err)
 			return
 		}
