@@ -80,7 +80,8 @@ func Verify(ctx context.Context, paths []string, opts VerifyOptions) (*Verified,
 			return nil, fmt.Errorf("%s: %w", in.Name(), err)
 		}
 	}
-	return &v.res, ctx.Err()
+	res := v.res // alone: the verifier holds the index of all streams
+	return &res, ctx.Err()
 }
 
 // verifier checks a chain of files.
