@@ -248,7 +248,7 @@ func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (e
 		}
 		defer func() { err = cmp.Or(err, in.spool.flush()); in.Spooled = in.spool.size }()
 	}
-	err = in.readStreams(bufio.NewReaderSize(plain, 1<<20), x, func(r *stream.Reader) error {
+	err = in.readStreams(bufio.NewReaderSize(plain, readBuffer), x, func(r *stream.Reader) error {
 		return x.Read(r, in.store(opts), nil)
 	})
 	in.Size = src.n
@@ -279,6 +279,9 @@ func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, read func(*strea
 		}
 	}
 }
+
+// readBuffer is for the headers of records; most file contents are larger and go past it.
+const readBuffer = 64 << 10
 
 const beginMagic = 0x2F5BACBAC
 

@@ -181,7 +181,7 @@ func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 	}
 	defer plain.Close()
 	in.Format = format
-	return in.readStreams(bufio.NewReaderSize(plain, 1<<20), v.x, func(r *stream.Reader) error {
+	return in.readStreams(bufio.NewReaderSize(plain, readBuffer), v.x, func(r *stream.Reader) error {
 		err := v.x.Read(r, records, func(rec stream.Record) error { return records.record(r, rec) })
 		records.base += r.Position()
 		return err

@@ -17,7 +17,7 @@ import (
 )
 
 // compare takes the ratios to other programs, on one tree.
-func (b *bench) compare(ctx context.Context, zfs zfsFuse) error {
+func (b *bench) compare(ctx context.Context, zfs zfsFuse, z zstream) error {
 	input, err := measureTree(ctx, "tree", b.tree)
 	if err != nil {
 		return err
@@ -27,7 +27,7 @@ func (b *bench) compare(ctx context.Context, zfs zfsFuse) error {
 
 	b.compareStreams(ctx, input)
 	b.compareImages(ctx, input, zfs)
-	return nil
+	return b.compareOpening(ctx, z)
 }
 
 func (b *bench) compareStreams(ctx context.Context, input input) {

@@ -29,24 +29,25 @@ type step struct {
 	label        string
 	units        int64
 	stream, gzip int // rounds
+	list         int // the same, for listing the stream
 }
 
 var kinds = []kind{
 	{
 		"small files", "file",
-		[]step{{"10⁴ files", 1e4, 5, 3}, {"10⁵ files", 1e5, 3, 1}, {"10⁶ files", 1e6, 1, 0}},
+		[]step{{"10⁴ files", 1e4, 5, 3, 0}, {"10⁵ files", 1e5, 3, 1, 0}, {"10⁶ files", 1e6, 1, 0, 1}},
 		growFiles,
 	},
 	{
 		"sparse file", "GiB",
-		[]step{{"1 GiB", 1, 5, 0}, {"4 GiB", 4, 5, 0}, {"16 GiB", 16, 3, 0}},
+		[]step{{"1 GiB", 1, 5, 0, 0}, {"4 GiB", 4, 5, 0, 0}, {"16 GiB", 16, 3, 0, 0}},
 		func(ctx context.Context, dir string, have, want int64) error {
 			return growSparse(ctx, filepath.Join(dir, "sparse"), have<<30, want<<30)
 		},
 	},
 	{
 		"dense file", "GiB",
-		[]step{{"1 GiB", 1, 3, 1}, {"4 GiB", 4, 2, 0}, {"16 GiB", 16, 1, 0}},
+		[]step{{"1 GiB", 1, 3, 1, 0}, {"4 GiB", 4, 2, 0, 0}, {"16 GiB", 16, 1, 0, 0}},
 		func(ctx context.Context, dir string, have, want int64) error {
 			return growDense(ctx, filepath.Join(dir, "dense"), have<<30, want<<30)
 		},
@@ -96,7 +97,7 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 	section := "growth, " + k.name
 	for _, st := range k.steps {
 		if reason == "" && stream.series != nil {
-			times := making.Seconds() + stream.wall()*float64(st.stream) + gzip.wall()*float64(st.gzip)
+			times := making.Seconds() + stream.wall()*float64(st.stream+2*st.list) + gzip.wall()*float64(st.gzip)
 			need := time.Duration(times*float64(st.units/stream.units)) * time.Second
 			if left := time.Until(b.end); left < need {
 				reason = fmt.Sprintf("takes about %v, and %v are left", need, max(0, left).Round(time.Second))
@@ -142,6 +143,10 @@ func (b *bench) growKind(ctx context.Context, k kind) (err error) {
 			b.report.add(growthRow(section, st.label+", "+what+", user CPU", k.unit, now, *before, figure.user))
 			b.report.add(memoryRow(section, st.label+", "+what+", peak memory", s, input.Entries))
 			*before = now
+		}
+		if st.list > 0 {
+			s := b.alternate(ctx, job{"imagetools ls -lR, stream of " + input.Name, st.list, "", b.list(dir)})[0]
+			b.report.add(boundRow(section, st.label+", ls -lR, peak memory", s, "512 MiB", listMemory))
 		}
 	}
 	return nil

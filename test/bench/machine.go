@@ -51,6 +51,7 @@ func machine(root string) machineFacts {
 // programs are all that is run, and how they tell their version.
 var programs = []struct{ name, flag, debian string }{
 	{"cat", "--version", "coreutils"},
+	{"env", "--version", "coreutils"},
 	{"gzip", "--version", "gzip"},
 	{"libdeflate-gzip", "-V", "libdeflate-tools"},
 	{"pigz", "--version", "pigz"},
@@ -58,8 +59,8 @@ var programs = []struct{ name, flag, debian string }{
 	{"taskset", "--version", "util-linux"},
 }
 
-func versions(ctx context.Context, zfs zfsFuse) map[string]string {
-	all := map[string]string{"zfs-fuse": zfs.version}
+func versions(ctx context.Context, zfs zfsFuse, z zstream) map[string]string {
+	all := map[string]string{"zfs-fuse": zfs.version, "zstream": z.version()}
 	if zfs.err != nil {
 		all["zfs-fuse"] = "missing: " + zfs.err.Error()
 	}

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Bench compares imagetools with tar, gzip, pigz, libdeflate-gzip and zfs-fuse on
-// the same inputs, and measures how time and memory grow with files and bytes.
+// Bench compares imagetools with tar, gzip, pigz, libdeflate-gzip, zfs-fuse and
+// zstream on the same inputs, and measures how time and memory grow with files and bytes.
 //
 //	go run ./test/bench [-quick] [-skip-growth] [-tree DIR] [-o bench.json]
 //
@@ -141,7 +141,8 @@ func (b *bench) announce() error {
 	}
 	say(`on one tree, the ratios of imagetools to other programs:
   stream: imagetools : tar, on all cores and on one
-  image:  imagetools : zfs-fuse's zfs send | gzip -9; tar with gzip -9, pigz -9, libdeflate-gzip -6%s
+  image:  imagetools : zfs-fuse's zfs send | gzip -9; tar with gzip -9, pigz -9, libdeflate-gzip -6
+  open:   imagetools verify, ls : gzip -dc | zstream dump; imagetools extract : tar -x%s
   memory: peaks of imagetools
 This takes about %s on two cores, after programs and the Debian root are
 fetched (first time only), and up to %d GiB below %s (BENCH_DIR=...).`,
@@ -173,9 +174,9 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	zfs := b.openZFS(ctx)
+	zfs, z := b.openZFS(ctx), openZStream()
 	b.report.Machine = machine(b.root)
-	b.report.Programs = versions(ctx, zfs)
+	b.report.Programs = versions(ctx, zfs, z)
 	if load, cores := b.report.Machine.Load, b.report.Machine.Cores; load > float64(cores)/4 {
 		say("warning: the machine is busy (load %.1f); times will be noisy", load)
 	}
@@ -183,7 +184,7 @@ func (b *bench) measure(ctx context.Context) error {
 	b.end = time.Now().Add(timeLimit)
 	limited, cancel := context.WithDeadlineCause(ctx, b.end, errTime)
 	defer cancel()
-	if err := b.compare(limited, zfs); err != nil {
+	if err := b.compare(limited, zfs, z); err != nil {
 		return err
 	}
 	if !b.skipGrowth && ctx.Err() == nil {

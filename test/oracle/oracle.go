@@ -149,6 +149,15 @@ func RequireJudge(t testing.TB) *Judge {
 	return &Judge{require(t, "judge")}
 }
 
+// OpenJudge returns the judge outside of tests.
+func OpenJudge() (*Judge, error) {
+	p, err := prepared("judge")
+	if err != nil {
+		return nil, err
+	}
+	return &Judge{p}, nil
+}
+
 // Receive has the judge receive a chain of streams (files), and returns the
 // listing of the last snapshot. Any complaint is fatal for the test.
 func (j *Judge) Receive(t testing.TB, streams []string, opts JudgeOptions) Listing {

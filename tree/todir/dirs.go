@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxOpen is how many directories are kept open, beside those in use.
@@ -18,11 +20,10 @@ type dirs struct {
 	tick int
 }
 
-// openDir is an open directory, in use until it is put back.
+// openDir is an open directory, in use until it is put back. It is a bare descriptor, since an
+// os.Root and the os.File beside it cost fourteen more system calls for each.
 type openDir struct {
-	root *os.Root
-	file *os.File // the same, for what os.Root has no method for
-	fd   int      // of file
+	fd   int
 	uses int
 	last int // when it was used last
 }
@@ -34,21 +35,22 @@ func (s *dirs) get(d *dir) (*openDir, error) {
 	if o := s.find(d); o != nil {
 		return o, nil
 	}
-	var o *openDir
+	var fd int
 	var err error
 	if d.parent == nil {
-		o, err = newOpenDir(s.top, ".")
+		fd, err = openTop(s.top)
 	} else {
 		var parent *openDir
 		if parent, err = s.get(d.parent); err != nil {
 			return nil, err
 		}
-		o, err = newOpenDir(parent.root, d.name)
+		fd, err = openIn(parent.fd, d.name)
 		s.put(parent)
 	}
 	if err != nil {
 		return nil, fail("open directory", d.path(), err)
 	}
+	o := &openDir{fd: fd}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other := s.open[d]; other != nil { // somebody was faster
@@ -64,16 +66,32 @@ func (s *dirs) get(d *dir) (*openDir, error) {
 	return o, err
 }
 
-func newOpenDir(parent *os.Root, name string) (*openDir, error) {
-	root, err := parent.OpenRoot(name)
+// openIn opens a directory in another. It follows no link, and the tree has checked that the
+// name is one.
+func openIn(parent int, name string) (fd int, err error) {
+	err = again(func() (err error) {
+		fd, err = unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
+}
+
+func openTop(top *os.Root) (int, error) {
+	f, err := top.Open(".")
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	file, err := root.Open(".")
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	return fd, errors.Join(err, f.Close())
+}
+
+// again repeats a system call that a signal interrupts.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
 	}
-	return &openDir{root: root, file: file, fd: int(file.Fd())}, nil
 }
 
 func (s *dirs) find(d *dir) *openDir {
@@ -110,7 +128,7 @@ func (s *dirs) evict() error {
 	return o.close()
 }
 
-func (o *openDir) close() error { return errors.Join(o.file.Close(), o.root.Close()) }
+func (o *openDir) close() error { return newFile(o.fd).close() }
 
 // rebase says that the root is another directory now, and what lay in it lies there.
 func (s *dirs) rebase(top *os.Root) error {
@@ -137,15 +155,4 @@ func (s *dirs) close() error {
 
 // reopen gives a finished directory the mode of one in work again. If that fails, so will its
 // removal, which says more.
-func (s *dirs) reopen(d *dir) {
-	if d.parent == nil {
-		s.top.Chmod(".", 0o700)
-		return
-	}
-	parent, err := s.get(d.parent)
-	if err != nil {
-		return
-	}
-	parent.root.Chmod(d.name, 0o700)
-	s.put(parent)
-}
+func (s *dirs) reopen(d *dir) { s.top.Chmod(d.path(), 0o700) }

@@ -27,7 +27,7 @@ func (x *extractor) makeDirs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = parent.root.Mkdir(d.name, 0o700)
+		err = again(func() error { return unix.Mkdirat(parent.fd, d.name, 0o700) })
 		x.dirs.put(parent)
 		if err != nil {
 			return fail("make directory", d.path(), err)
@@ -253,13 +253,13 @@ type newFile int
 
 // create makes a file in a directory. O_EXCL follows no link, and the tree has checked that
 // the name is one.
-func create(dir int, name string, mode uint32) (newFile, error) {
-	for {
+func create(dir int, name string, mode uint32) (f newFile, err error) {
+	err = again(func() error {
 		fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
-		if err != unix.EINTR {
-			return newFile(fd), err
-		}
-	}
+		f = newFile(fd)
+		return err
+	})
+	return f, err
 }
 
 func (f newFile) writeAt(p []byte, off int64) error {
@@ -276,11 +276,7 @@ func (f newFile) writeAt(p []byte, off int64) error {
 }
 
 func (f newFile) truncate(size int64) error {
-	for {
-		if err := unix.Ftruncate(int(f), size); err != unix.EINTR {
-			return err
-		}
-	}
+	return again(func() error { return unix.Ftruncate(int(f), size) })
 }
 
 // close closes the file. It is closed even if a signal interrupts that.
@@ -292,7 +288,11 @@ func (f newFile) close() error {
 }
 
 func (w *worker) symlink(d *openDir, e entry) error {
-	if err := d.root.Symlink(e.node.Target, e.name); err != nil {
+	err := again(func() error { return symlinkAt(e.node.Target, d.fd, e.name) })
+	if errors.Is(err, errors.ErrUnsupported) { // then from the top
+		err = w.place.root.Symlink(e.node.Target, e.path())
+	}
+	if err != nil {
 		return fail("create", e.path(), err)
 	}
 	return w.dress(d, e)
@@ -319,7 +319,10 @@ func (w *worker) dress(d *openDir, e entry) error {
 		w.xattrs += len(xattrs(n)) // the namespace user is for files and directories
 		return nil
 	}
-	if err := d.root.Lchown(e.name, int(n.UID), int(n.GID)); err != nil {
+	err := again(func() error {
+		return unix.Fchownat(d.fd, e.name, int(n.UID), int(n.GID), unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if err != nil {
 		return failOwner(e.path(), n, err)
 	}
 	w.xattrs += w.setXattrs(n, func(name string, value []byte) error { return setXattrAt(d.fd, e.name, name, value) })
@@ -353,10 +356,7 @@ func (x *extractor) makeLinks(ctx context.Context) error {
 }
 
 func (x *extractor) link(from, to *openDir, l link) error {
-	if from == to {
-		return from.root.Link(l.first.name, l.name)
-	}
-	err := linkAt(from.fd, l.first.name, to.fd, l.name)
+	err := again(func() error { return linkAt(from.fd, l.first.name, to.fd, l.name) })
 	if errors.Is(err, errors.ErrUnsupported) { // then from the top
 		return x.place.root.Link(l.first.path(), l.path())
 	}

@@ -75,7 +75,7 @@ func (x *extractor) finish(d *dir) error {
 		return fail("set time of", d.path(), err)
 	}
 	if x.opts.SameOwner {
-		if err := o.file.Chown(int(n.UID), int(n.GID)); err != nil {
+		if err := unix.Fchown(o.fd, int(n.UID), int(n.GID)); err != nil {
 			return failOwner(d.path(), n, err)
 		}
 	}

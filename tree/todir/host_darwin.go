@@ -19,6 +19,8 @@ func linkAt(from int, name string, to int, further string) error {
 	return unix.Linkat(from, name, to, further, 0)
 }
 
+func symlinkAt(target string, dir int, name string) error { return unix.Symlinkat(target, dir, name) }
+
 // Attributes of a Linux tree mean nothing to the Finder, and fromdir does not read them here.
 func setXattr(int, string, []byte) error { return errors.ErrUnsupported }
 

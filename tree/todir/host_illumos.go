@@ -23,8 +23,10 @@ func makeNode(fd int, name string, n *tree.Node) error {
 	return unix.Mknodat(fd, name, uint32(n.Mode.Type())|0o600, int(dev))
 }
 
-// linkAt has no call in x/sys here.
+// linkAt and symlinkAt have no call in x/sys here.
 func linkAt(int, string, int, string) error { return errors.ErrUnsupported }
+
+func symlinkAt(string, int, string) error { return errors.ErrUnsupported }
 
 // Attributes here are files in a hidden directory, which x/sys does not reach.
 func setXattr(int, string, []byte) error { return errors.ErrUnsupported }

@@ -32,6 +32,8 @@ func linkAt(from int, name string, to int, further string) error {
 	return unix.Linkat(from, name, to, further, 0)
 }
 
+func symlinkAt(target string, dir int, name string) error { return unix.Symlinkat(target, dir, name) }
+
 func setXattr(fd int, name string, value []byte) error { return unix.Fsetxattr(fd, name, value, 0) }
 
 // setXattrAt sets an attribute of what lies in a directory, a link's own.

@@ -28,9 +28,9 @@
 // the directory and gets its name at the end, or, if an empty directory exists already, lies in
 // it and its contents move up at the end. Until then nobody can run a set-id file, and on any
 // failure, or when the context is done, the folder is removed and nothing is left. Every
-// directory is reached through [os.Root], name by name, and files are made in the directory that
-// is open, only where there was nothing: no link that the tree holds or that someone plants
-// meanwhile leads out of it. A directory with anything in it is refused: there
+// directory is opened in the one above it, without following links, and files are made in the
+// directory that is open, only where there was nothing: no link that the tree holds or that
+// someone plants meanwhile leads out of it. A directory with anything in it is refused: there
 // is no way to write over a tree.
 package todir
 
