@@ -21,7 +21,7 @@ type dirs struct {
 }
 
 // openDir is an open directory, in use until it is put back. It is a bare descriptor, since an
-// os.Root and the os.File beside it cost fourteen more system calls for each.
+// os.Root and the os.File beside it cost eight more system calls for each.
 type openDir struct {
 	fd   int
 	uses int
