@@ -16,7 +16,6 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/manifest"
 	"imagetools/tree"
-	"imagetools/zfs/nvlist"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
@@ -87,8 +86,8 @@ type inspection struct {
 }
 
 type inspectedPackage struct {
-	Name string         `json:"name"`
-	List map[string]any `json:"list"`
+	Name string   `json:"name"`
+	List jsonList `json:"list"`
 }
 
 type inspectedSnapshot struct {
@@ -100,7 +99,7 @@ type inspectedSnapshot struct {
 	Created  string           `json:"created"`
 	Features []string         `json:"features,omitempty"`
 	Flags    []string         `json:"flags,omitempty"`
-	List     map[string]any   `json:"list,omitempty"`
+	List     jsonList         `json:"list,omitempty"`
 	Records  map[string]int64 `json:"records"`
 	Objects  int              `json:"objects"`
 	Logical  int64            `json:"content_bytes"` // that WRITE records stand for
@@ -162,7 +161,7 @@ func newInspection(ctx context.Context, img *openedImage) (*inspection, error) {
 	}
 	r.Platform, r.PlatformWhy, _ = image.OldestPlatform(features)
 	for _, p := range img.Index.Packages() {
-		r.Packages = append(r.Packages, inspectedPackage{p.Begin.ToName, listJSON(p.List)})
+		r.Packages = append(r.Packages, inspectedPackage{p.Begin.ToName, jsonList(p.List)})
 	}
 	if in.Manifest != nil {
 		r.Manifest = inspectManifest(in, img.snapshot)
@@ -182,7 +181,7 @@ func inspectSnapshot(ctx context.Context, x *objset.Index, s *objset.Snapshot) (
 		r.Origin = fmt.Sprintf("%#x", b.FromGUID)
 	}
 	if len(s.List) > 0 {
-		r.List = listJSON(s.List)
+		r.List = jsonList(s.List)
 	}
 	for t, n := range s.Stats.Records {
 		if n > 0 {
@@ -290,55 +289,6 @@ func splitNames(s string) []string {
 		return nil
 	}
 	return strings.Split(s, ",")
-}
-
-// listJSON makes JSON of an nvlist. Numbers are strings where JSON readers would round them.
-func listJSON(l nvlist.List) map[string]any {
-	m := make(map[string]any, len(l))
-	for _, p := range l {
-		m[strings.ToValidUTF8(p.Name, "\uFFFD")] = valueJSON(p.Value)
-	}
-	return m
-}
-
-func valueJSON(v nvlist.Value) any {
-	number := func(bits uint64) any {
-		if bits < 1<<53 {
-			return json.Number(fmt.Sprint(bits))
-		}
-		return fmt.Sprint(bits)
-	}
-	switch v := v.(type) {
-	case nvlist.Boolean:
-		return true
-	case nvlist.Number:
-		return number(v.Bits)
-	case nvlist.Numbers:
-		all := make([]any, len(v.Bits))
-		for i, b := range v.Bits {
-			all[i] = number(b)
-		}
-		return all
-	case nvlist.String:
-		return text(v)
-	case nvlist.Strings:
-		all := make([]any, len(v))
-		for i, s := range v {
-			all[i] = text(s)
-		}
-		return all
-	case nvlist.Bytes:
-		return []byte(v)
-	case nvlist.List:
-		return listJSON(v)
-	case nvlist.Lists:
-		all := make([]any, len(v))
-		for i, l := range v {
-			all[i] = listJSON(l)
-		}
-		return all
-	}
-	return nil
 }
 
 func (r *inspection) print(w io.Writer) error {
