@@ -402,6 +402,7 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 	case !given || value == "":
 		return 0, fmt.Errorf("keyword %q without a value", key)
 	}
+	before := *e // an earlier value, if this one is none
 	var err error
 	switch key {
 	case "type":
@@ -433,6 +434,7 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 		e.Device, err = parseDevice(value)
 	}
 	if err != nil {
+		*e = before
 		if num, ok := errors.AsType[*strconv.NumError](err); ok {
 			err = num.Err
 		}
