@@ -1,0 +1,76 @@
+// Package smf is the content of an SMF repository, the database in /etc/svc/repository.db
+// from which a SmartOS zone takes its services: services, their instances, property groups
+// and snapshots.
+//
+// The numbers that tie the rows of the database together are no part of it: two repositories
+// that say the same are equal here, whoever numbered them.
+package smf
+
+// Repository is what a repository holds. Services have unique names.
+type Repository struct {
+	Services []*Service
+}
+
+// Service is a service without the "svc:/", such as "system/cron", and its instances.
+type Service struct {
+	Name      string
+	Groups    []*Group
+	Instances []*Instance
+}
+
+// Instance is an instance of a service, by its own name alone, such as "default".
+type Instance struct {
+	Name      string
+	Groups    []*Group
+	Snapshots []*Snapshot
+}
+
+// Group is a property group. Its name is unique in its service or instance.
+type Group struct {
+	Name, Type string
+	Flags      uint32 // 0 in all that persists
+	Properties []*Property
+}
+
+// Property has a name that is unique in its group, a type and any number of values in order.
+type Property struct {
+	Name   string
+	Type   Type
+	Values []string // as the database has them: "1" for true, lower-case hex for opaque
+}
+
+// Type is the type of a property by the letters of the database.
+type Type string
+
+// The types of properties (object.c of svc.configd, libscf.h).
+const (
+	Boolean      Type = "b"
+	Count        Type = "c"
+	Integer      Type = "i"
+	Timestamp    Type = "t"
+	Opaque       Type = "o"
+	AString      Type = "s"
+	UString      Type = "su"
+	URI          Type = "sU"
+	FMRI         Type = "sf"
+	Host         Type = "sh"
+	Hostname     Type = "sN"
+	NetAddress   Type = "sn"
+	NetAddressV4 Type = "s4"
+	NetAddressV6 Type = "s6"
+)
+
+// Snapshot is what an instance and its service were at some moment.
+type Snapshot struct {
+	Name   string // "initial", "last-import", "previous", "running"
+	Levels []Level
+}
+
+// Level is one part of a snapshot: number 1 holds the groups of the instance, 2 those of
+// the service.
+type Level struct {
+	Number   int
+	Service  string
+	Instance string // empty in level 2
+	Groups   []*Group
+}
