@@ -188,10 +188,7 @@ func (d *entries) add(name string, n *Node) {
 	case d.index != nil:
 		d.index[name] = int32(len(d.list) - 1)
 	case len(d.list) == indexFrom:
-		d.index = make(map[string]int32, 2*indexFrom)
-		for i, e := range d.list {
-			d.index[e.Name] = int32(i)
-		}
+		d.makeIndex()
 	}
 }
 
@@ -387,8 +384,8 @@ const maxDepth = 4096
 
 // Seal sorts names and attributes, counts links, numbers the nodes and checks that every
 // node keeps the limits of the package. It must be called once, when the tree is complete;
-// afterwards the shape of the tree must not change. All faults (the first 20) are joined,
-// each with its path.
+// afterwards the shape of the tree must not change, unless after [Tree.Unseal]. All faults
+// (the first 20) are joined, each with its path.
 func (t *Tree) Seal() error {
 	s := sealer{}
 	s.number(t.Root)
@@ -463,8 +460,8 @@ func (s *sealer) check(n *Node, path string) {
 			s.fault(path, errors.New("a file with a size but no contents"))
 		}
 	case TypeSymlink:
-		if len(n.Target) == 0 || len(n.Target) > MaxTarget || strings.Contains(n.Target, "\x00") {
-			s.fault(path, fmt.Errorf("link target of %d bytes: 1 to %d without NUL are possible", len(n.Target), MaxTarget))
+		if err := CheckTarget(n.Target); err != nil {
+			s.fault(path, err)
 		}
 	case TypeChar, TypeBlock:
 		if n.Device == nil {

@@ -1,0 +1,92 @@
+package tree
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// Remove takes a name, with all below it, out of directory n. A name that is not there is
+// fs.ErrNotExist. The tree must not be sealed.
+func (n *Node) Remove(name string) error {
+	i := n.position(name)
+	if i < 0 {
+		return fmt.Errorf("%q: %w", name, fs.ErrNotExist)
+	}
+	d := n.dir
+	if child := d.list[i].Node; child.IsDir() {
+		child.parent = nil
+	}
+	last := len(d.list) - 1
+	if d.index != nil {
+		delete(d.index, name)
+		if i != last {
+			d.index[d.list[last].Name] = int32(i)
+		}
+	}
+	d.list[i] = d.list[last]
+	d.list = slices.Delete(d.list, last, last+1)
+	return nil
+}
+
+// Replace gives a name of directory n, which exists, to a node that has no name yet. What had
+// the name keeps its further ones. The tree must not be sealed.
+func (n *Node) Replace(name string, child *Node) error {
+	if child.parent != nil {
+		return fmt.Errorf("%q: the node has a name already", name)
+	}
+	if err := n.Remove(name); err != nil {
+		return err
+	}
+	return n.Add(name, child)
+}
+
+// position is where a name stands in directory n, -1 if it does not.
+func (n *Node) position(name string) int {
+	if n.dir == nil {
+		return -1
+	}
+	if n.dir.index != nil {
+		if i, ok := n.dir.index[name]; ok {
+			return int(i)
+		}
+		return -1
+	}
+	return slices.IndexFunc(n.dir.list, func(e Entry) bool { return e.Name == name })
+}
+
+// Unseal makes a sealed tree one whose shape may change, and that must be sealed again. On
+// one that is not sealed it does nothing.
+func (t *Tree) Unseal() {
+	if t.nodes == 0 {
+		return
+	}
+	for _, n := range t.Nodes() {
+		n.ID = 0
+		if n.dir != nil {
+			n.dir.makeIndex()
+		}
+	}
+	t.nodes = 0
+}
+
+// makeIndex makes the index that a directory of this size has while the tree is built.
+func (d *entries) makeIndex() {
+	if len(d.list) < indexFrom {
+		return
+	}
+	d.index = make(map[string]int32, 2*len(d.list))
+	for i, e := range d.list {
+		d.index[e.Name] = int32(i)
+	}
+}
+
+// CheckTarget reports why target cannot be the target of a symbolic link: not 1 to
+// [MaxTarget] bytes, or with NUL in it.
+func CheckTarget(target string) error {
+	if len(target) == 0 || len(target) > MaxTarget || strings.Contains(target, "\x00") {
+		return fmt.Errorf("link target of %d bytes: 1 to %d without NUL are possible", len(target), MaxTarget)
+	}
+	return nil
+}
