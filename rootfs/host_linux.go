@@ -1,0 +1,74 @@
+package rootfs
+
+import (
+	"bytes"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"imagetools/tree/posixacl"
+)
+
+func readlinkAt(dir int, name string, buf []byte) (int, error) {
+	return unix.Readlinkat(dir, name, buf)
+}
+
+func symlinkAt(target string, dir int, name string) error { return unix.Symlinkat(target, dir, name) }
+
+const haveXattrs = true
+
+// maxXattrs is the room that Linux gives to the names of attributes, and to a value.
+const maxXattrs = 64 << 10 // XATTR_LIST_MAX, XATTR_SIZE_MAX
+
+// copyXattrs copies the attributes that a changed file keeps. What the host makes up by itself
+// need not be settable.
+func copyXattrs(from, to int, c changed) error {
+	list := make([]byte, maxXattrs)
+	n, err := unix.Flistxattr(from, list)
+	if err == unix.ENOTSUP || err == nil && n == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list extended attributes: %w", err)
+	}
+	value := make([]byte, maxXattrs)
+	for name := range bytes.SplitSeq(bytes.TrimSuffix(list[:n], []byte{0}), []byte{0}) {
+		name := string(name)
+		if !c.keeps(name) {
+			continue
+		}
+		n, err := unix.Fgetxattr(from, name, value)
+		if err == unix.ENODATA || err == unix.ENOTSUP {
+			continue
+		}
+		if err == nil {
+			err = unix.Fsetxattr(to, name, value[:n], 0)
+		}
+		if err != nil && err != unix.ENOTSUP {
+			return fmt.Errorf("extended attribute %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// dropACL takes away the ACL that says more than the mode.
+func dropACL(fd int) error { return drop(fd, posixacl.Access) }
+
+// dropACLs takes from a new directory what it has from the one above.
+func dropACLs(fd int) error {
+	if err := drop(fd, posixacl.Default); err != nil {
+		return err
+	}
+	return dropACL(fd)
+}
+
+func drop(fd int, name string) error {
+	err := unix.Fremovexattr(fd, name)
+	if err == unix.ENODATA || err == unix.ENOTSUP {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("drop extended attribute %q: %w", name, err)
+	}
+	return nil
+}
