@@ -32,9 +32,11 @@ func both(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Run("tree", func(t *testing.T) { test(t, newTree()) })
 }
 
-func newDisk(t testing.TB) *world {
+func newDisk(t testing.TB) *world { return newDiskAt(t, t.TempDir()) }
+
+func newDiskAt(t testing.TB, above string) *world {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "root")
+	dir := filepath.Join(above, "root")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
