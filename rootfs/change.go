@@ -33,6 +33,12 @@ func (f *FS) change(op, path string, last lastName, do func(p place, old *Info) 
 	})
 }
 
+// CheckChange reports whether a path, which need not exist, lies where nothing can be changed:
+// [ErrMounted]. It follows no link at the end of the path.
+func (f *FS) CheckChange(path string) error {
+	return f.change("change", trim(path), nofollow, func(place, *Info) error { return nil })
+}
+
 // WriteFile gives a regular file new content, or makes it. The file appears under its name
 // with content, mode and owner complete; until then the old one stays.
 func (f *FS) WriteFile(path string, data []byte, attr *Attr) error {

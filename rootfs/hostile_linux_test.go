@@ -318,17 +318,18 @@ func TestMounted(t *testing.T) {
 		}
 		for what, err := range map[string]error{
 			"write": c.WriteFile(path, nil, nil), "put": c.PutFile(path, nil, nil), "chmod": c.Chmod(path, 0),
-			"remove": c.Remove(path), "remove all": c.RemoveAll(path),
+			"remove": c.Remove(path), "remove all": c.RemoveAll(path), "check": c.CheckChange(path),
 		} {
 			wantErr(t, what+" "+path, err, rootfs.ErrMounted)
 		}
 	}
 	for what, err := range map[string]error{
 		"create": c.WriteFile("mnt/new", nil, nil), "mkdir": c.Mkdir("mnt/new", nil), "chmod": c.Chmod("mnt", 0),
-		"link": c.Symlink("x", "mnt/new", nil), "remove": c.Remove("mnt"), "remove all": c.RemoveAll("d"),
+		"check": c.CheckChange("mnt/new"), "link": c.Symlink("x", "mnt/new", nil), "remove": c.Remove("mnt"), "remove all": c.RemoveAll("d"),
 	} {
 		wantErr(t, what, err, rootfs.ErrMounted)
 	}
+	wantErr(t, "check beside", c.CheckChange("d/new"), nil)
 	var walked []string
 	if err := c.Walk("/", func(path string, _ rootfs.Info) error {
 		walked = append(walked, path)
