@@ -161,19 +161,39 @@ func (f *FS) RemoveAll(path string) error {
 		if err := checkRemovable(p, old); err != nil {
 			return err
 		}
-		return f.removeAll(p.dir(), *old, 0)
+		return f.removeAll(p.dir(), *old, p.name, 0)
 	})
 }
 
-// removeAll removes what info is about from dir.
-func (f *FS) removeAll(dir directory, info Info, depth int) error {
-	if info.dev != f.dev {
+// removeAll removes what info is about from dir. path is for messages.
+func (f *FS) removeAll(dir directory, info Info, path string, depth int) error {
+	err := f.empty(dir, info, path, depth)
+	if err == nil {
+		err = dir.remove(info)
+	}
+	if _, told := errors.AsType[*belowError](err); err != nil && !told && depth > 0 {
+		return &belowError{path, err}
+	}
+	return err
+}
+
+// belowError is a fault of what lies below the directory to be removed.
+type belowError struct {
+	path string
+	err  error
+}
+
+func (e *belowError) Error() string { return fmt.Sprintf("%q: %v", e.path, e.err) }
+func (e *belowError) Unwrap() error { return e.err }
+
+// empty removes all that is in a directory.
+func (f *FS) empty(dir directory, info Info, path string, depth int) error {
+	switch {
+	case info.dev != f.dev:
 		return mounted()
-	}
-	if !isDir(info) {
-		return dir.remove(info)
-	}
-	if depth > maxDepth {
+	case !isDir(info):
+		return nil
+	case depth > maxDepth:
 		return fmt.Errorf("more than %d directories deep", maxDepth)
 	}
 	sub, err := dir.open(info)
@@ -186,11 +206,12 @@ func (f *FS) removeAll(dir directory, info Info, depth int) error {
 		return err
 	}
 	for _, child := range list {
-		if err := f.removeAll(sub, child, depth+1); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%q: %w", child.Name, err)
+		err := f.removeAll(sub, child, path+"/"+child.Name, depth+1)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
-	return dir.remove(info)
+	return nil
 }
 
 // Chmod sets the permission bits of a file or directory.

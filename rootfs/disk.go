@@ -26,7 +26,7 @@ func OpenDir(path string) (*FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open root %q: %w", path, err)
 	}
-	d := &diskDir{fd: fd, name: "/", euid: os.Geteuid()}
+	d := &diskDir{fd: fd, euid: os.Geteuid()}
 	info, err := d.self()
 	if err != nil {
 		d.close()
@@ -215,11 +215,18 @@ func (d *diskDir) remove(info Info) error {
 }
 
 // tempName is a name for what gets its own when it is complete.
-func tempName() string { return ".imagetools-" + rand.Text() }
+func tempName() string { return TempPrefix + rand.Text() }
 
 // giveName renames a temporary file, replacing what is no directory.
 func (d *diskDir) giveName(temp, name string) error {
-	return again(func() error { return unix.Renameat(d.fd, temp, d.fd, name) })
+	err := again(func() error { return unix.Renameat(d.fd, temp, d.fd, name) })
+	switch err {
+	case unix.EISDIR, unix.EEXIST, unix.ENOTEMPTY: // it became one
+		return tree.ErrChanged
+	case unix.EBUSY:
+		return mounted()
+	}
+	return err
 }
 
 // discard removes a temporary file that got no name.

@@ -3,6 +3,7 @@ package rootfs
 import (
 	"bytes"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -20,8 +21,13 @@ const haveXattrs = true
 // maxXattrs is the room that Linux gives to the names of attributes, and to a value.
 const maxXattrs = 64 << 10 // XATTR_LIST_MAX, XATTR_SIZE_MAX
 
-// copyXattrs copies the attributes that a changed file keeps. What the host makes up by itself
-// need not be settable.
+// carried tells the attributes of the file from those that the host makes up: labels and such.
+func carried(name string) bool {
+	return name == posixacl.Access || strings.HasPrefix(name, "user.") || strings.HasPrefix(name, "trusted.") ||
+		strings.HasPrefix(name, "security.") && name != "security.selinux"
+}
+
+// copyXattrs copies the attributes that a changed file keeps.
 func copyXattrs(from, to int, c changed) error {
 	list := make([]byte, maxXattrs)
 	n, err := unix.Flistxattr(from, list)
@@ -34,17 +40,17 @@ func copyXattrs(from, to int, c changed) error {
 	value := make([]byte, maxXattrs)
 	for name := range bytes.SplitSeq(bytes.TrimSuffix(list[:n], []byte{0}), []byte{0}) {
 		name := string(name)
-		if !c.keeps(name) {
+		if !c.keeps(name) || !carried(name) {
 			continue
 		}
 		n, err := unix.Fgetxattr(from, name, value)
-		if err == unix.ENODATA || err == unix.ENOTSUP {
+		if err == unix.ENODATA { // gone since it was listed
 			continue
 		}
 		if err == nil {
 			err = unix.Fsetxattr(to, name, value[:n], 0)
 		}
-		if err != nil && err != unix.ENOTSUP {
+		if err != nil {
 			return fmt.Errorf("extended attribute %q: %w", name, err)
 		}
 	}

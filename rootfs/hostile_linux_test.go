@@ -401,6 +401,57 @@ func TestXattrs(t *testing.T) {
 	c.want(t, "d/", "d/d/", "d/f=x")
 }
 
+// Directories nested too deep are an error, and no descriptor stays open.
+func TestDeep(t *testing.T) {
+	descriptors := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before := descriptors()
+	dir := t.TempDir()
+	root, err := rootfs.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const depth = 1100
+	top := root
+	for i := range depth {
+		if err := top.Mkdir("d", nil); err != nil {
+			t.Fatal(err)
+		}
+		next, err := top.Sub("d")
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		if top != root {
+			top.Close()
+		}
+		top = next
+	}
+	top.Close()
+	path := strings.Repeat("d/", depth)
+	_, err = root.Stat(path)
+	for what, err := range map[string]error{
+		"stat": err, "walk": root.Walk("/", func(string, rootfs.Info) error { return nil }), "remove": root.RemoveAll("d"),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "more than 1000 directories deep") {
+			t.Errorf("%s: %.200v", what, err)
+		} else if len(err.Error()) > 3*len(path) {
+			t.Errorf("%s: a message of %d bytes", what, len(err.Error()))
+		}
+	}
+	if _, err := root.Stat(path[:2*900]); err != nil {
+		t.Errorf("900 directories: %.200v", err)
+	}
+	root.Close()
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors were open, now %d", before, after)
+	}
+}
+
 // A directory that the caller may not look into is an error that says so.
 func TestUnreadable(t *testing.T) {
 	if os.Geteuid() == 0 {

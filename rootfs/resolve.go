@@ -32,10 +32,14 @@ type place struct {
 func (p place) dir() directory { return p.dirs[len(p.dirs)-1] }
 
 func (p place) lstat() (Info, error) {
-	if p.name == "" {
-		return p.dir().self()
+	if p.name != "" {
+		return p.dir().lstat(p.name)
 	}
-	return p.dir().lstat(p.name)
+	info, err := p.dir().self()
+	if len(p.dirs) == 1 {
+		info.Name = "/"
+	}
+	return info, err
 }
 
 // open opens the directory that the place is.

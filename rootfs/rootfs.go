@@ -16,7 +16,7 @@
 //
 //   - Stat, ReadFile, ReadDir, WriteFile, Chmod and Chown follow it. WriteFile makes the file
 //     that a dangling link leads to;
-//   - Lstat, Readlink, Mkdir, Symlink, Remove and RemoveAll are about the link itself.
+//   - Lstat, Readlink, PutFile, Mkdir, Symlink, Remove and RemoveAll are about the link itself.
 //
 // # What is never done
 //
@@ -24,13 +24,15 @@
 // directory is opened in the one before, never through a link, and what was opened is compared
 // with what was looked at. If that goes on changing, the error is [tree.ErrChanged].
 //
-// A device, FIFO or socket is never opened, changed or replaced, only removed: [ErrSpecial].
-// Files are never written in place. A new one gets the name, so that a hard link of the old one
+// A device, FIFO or socket is not opened, changed or replaced, only removed: [ErrSpecial]. One
+// that takes the place of a file at that very moment is opened for reading, without waiting, and
+// closed again. Files are never written in place. A new one gets the name, so that a hard link of the old one
 // elsewhere keeps its content, and its mode and owner too: Chmod and Chown give a file that has
 // several names a copy of its own.
 //
-// What is mounted below the root can be read, but not changed or entered by Walk, RemoveAll or
-// any change: [ErrMounted].
+// What is mounted below the root can be read, but not changed, nor entered by Walk or RemoveAll:
+// [ErrMounted]. It is told by its device number, so that a bind mount of the root's own file
+// system is not seen as one.
 //
 // # Limits
 //
@@ -96,6 +98,10 @@ func (a *Attr) check() error {
 	return nil
 }
 
+// TempPrefix is how the names of files begin that get their own when they are complete. One
+// that is left over is of a process that was killed.
+const TempPrefix = ".imagetools-"
+
 // FS is a root file system. It is not safe for concurrent use; several on one directory are.
 type FS struct {
 	top directory
@@ -125,6 +131,25 @@ type directory interface {
 func (f *FS) Close() error {
 	f.top.close()
 	return nil
+}
+
+// Sub gives access to a directory as a root of its own: the one in which a dataset has the
+// files of its zone, say. It must be closed too.
+func (f *FS) Sub(path string) (sub *FS, err error) {
+	err = f.at("open root", path, follow, func(p place) error {
+		dir, err := p.open()
+		if err != nil {
+			return err
+		}
+		info, err := dir.self()
+		if err != nil {
+			dir.close()
+			return err
+		}
+		sub = &FS{top: dir, dev: info.dev}
+		return nil
+	})
+	return sub, err
 }
 
 // Lstat tells what a path is, a link being one.

@@ -13,6 +13,7 @@ import (
 	"imagetools/rootfs"
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
+	"imagetools/tree/posixacl"
 	"imagetools/tree/source"
 )
 
@@ -444,6 +445,73 @@ func TestSpecialFiles(t *testing.T) {
 		}
 		w.want(t, "to->fifo")
 	})
+}
+
+// A directory is a root of its own: what lies above it cannot be reached.
+func TestSub(t *testing.T) {
+	both(t, func(t *testing.T, w *world) {
+		w.make(t, "f=above", "root/", "root/f=inside", "root/up->../f", "root/abs->/f", "to->root")
+		sub, err := w.Sub("to")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Close()
+		for _, path := range []string{"f", "up", "abs", "../f", "/../../f"} {
+			if data, err := sub.ReadFile(path, 10); string(data) != "inside" {
+				t.Errorf("ReadFile(%q) = %q, %v", path, data, err)
+			}
+		}
+		if info, err := sub.Stat(".."); err != nil || info.Name != "/" {
+			t.Errorf("the root is %+v, %v", info, err)
+		}
+		if err := sub.WriteFile("up", []byte("new"), nil); err != nil {
+			t.Error(err)
+		}
+		w.want(t, "f=above", "root/", "root/abs->/f", "root/f=new", "root/up->../f", "to->root")
+		_, err = w.Sub("f")
+		wantErr(t, "a file", err, tree.ErrNotDir)
+	})
+}
+
+// In a tree as on disk, a file keeps its attributes, an ACL while the mode stays, a capability
+// while content and owner do.
+func TestTreeAttrs(t *testing.T) {
+	const capability = "security.capability"
+	for _, tt := range []struct {
+		what string
+		do   func(w *world) error
+		want string
+	}{
+		{"chmod to the same", func(w *world) error { return w.Chmod("f", 0o644) }, "security.capability system.posix_acl_access user.note acl"},
+		{"chmod", func(w *world) error { return w.Chmod("f", 0o600) }, "security.capability user.note"},
+		{"chown", func(w *world) error { return w.Chown("f", 1, 1) }, "system.posix_acl_access user.note acl"},
+		{"write", func(w *world) error { return w.WriteFile("f", nil, nil) }, "system.posix_acl_access user.note acl"},
+		{"new mode", func(w *world) error { return w.WriteFile("f", nil, &rootfs.Attr{Mode: 0o755}) }, "user.note"},
+		{"new file", func(w *world) error { return errors.Join(w.Remove("f"), w.WriteFile("f", nil, nil)) }, ""},
+	} {
+		w := newTree()
+		n := &tree.Node{Mode: tree.TypeFile | 0o644, Attrs: &tree.Attrs{
+			Xattrs: []tree.Xattr{{Name: capability}, {Name: posixacl.Access}, {Name: "user.note"}}, ACL: []tree.ACE{{}},
+		}}
+		if err := errors.Join(w.tree.Root.Add("f", n), tt.do(w)); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		if a := w.tree.Lookup("f").Attrs; a != nil {
+			for _, x := range a.Xattrs {
+				got = append(got, x.Name)
+			}
+			if len(a.ACL) > 0 {
+				got = append(got, "acl")
+			}
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: left are %q, want %q", tt.what, got, tt.want)
+		}
+		if len(n.Attrs.Xattrs) != 3 || n.Attrs.Xattrs[1].Name != posixacl.Access {
+			t.Errorf("%s: the attributes of the node before changed: %v", tt.what, n.Attrs)
+		}
+	}
 }
 
 // What the two kinds of root hold after the same changes is the same tree, times apart.

@@ -15,7 +15,7 @@ import (
 // are [tree.Bytes].
 func NewTree(t *tree.Tree, now tree.Time) *FS {
 	t.Unseal()
-	return &FS{top: treeDir{t.Root, "/", now}}
+	return &FS{top: treeDir{t.Root, "", now}}
 }
 
 type treeDir struct {
