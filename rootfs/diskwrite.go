@@ -84,6 +84,15 @@ func (d *diskDir) mkdir(name string, attr Attr) error {
 	if err := again(func() error { return unix.Mkdirat(d.fd, name, 0o700) }); err != nil {
 		return err
 	}
+	err := d.ownDir(name, attr)
+	if err != nil {
+		err = errors.Join(err, again(func() error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }))
+	}
+	return err
+}
+
+// ownDir gives a new directory mode and owner.
+func (d *diskDir) ownDir(name string, attr Attr) error {
 	info, err := d.lstat(name)
 	if err != nil {
 		return err

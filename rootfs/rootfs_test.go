@@ -301,7 +301,14 @@ func TestAttributes(t *testing.T) {
 			t.Error("bad attributes are taken")
 		}
 		if !root {
-			wantErr(t, "chown", w.Chown("f", 1, 2), fs.ErrPermission)
+			other := &rootfs.Attr{UID: 1}
+			for what, err := range map[string]error{
+				"chown": w.Chown("f", 1, 2), "write": w.WriteFile("new", nil, other), "mkdir": w.Mkdir("new", other),
+				"link": w.Symlink("x", "new", other), "replace": w.WriteFile("f", nil, other),
+			} {
+				wantErr(t, what, err, fs.ErrPermission)
+			}
+			w.want(t, "d/ 1777", "dl->d", "f=x 6755", "l->f") // and nothing else is left
 			return
 		}
 		owner := &rootfs.Attr{Mode: 0o640, UID: 5, GID: 6}
