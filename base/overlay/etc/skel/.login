@@ -1,0 +1,2 @@
+# Keep the eighth bit of what is typed.
+stty -istrip
