@@ -97,17 +97,17 @@ func (t *Text) set(i int, text string) {
 
 // Put makes sure that exactly one line matches m and is text. It takes the place of the first
 // that matched; the others go. If there was none, it becomes the last line.
-func (t *Text) Put(m Match, text string) { t.PutAt(len(t.lines), m, text) }
+func (t *Text) Put(m Match, text string) { t.PutBefore(len(t.lines), m, text) }
 
-// PutAt is Put, with the place of a line of which there was none: before line i.
-func (t *Text) PutAt(i int, m Match, text string) {
+// PutBefore is Put in the lines before line end; those from there on are not looked at.
+func (t *Text) PutBefore(end int, m Match, text string) {
 	first := t.Find(m)
-	if first < 0 {
-		t.Insert(i, text)
+	if first < 0 || first >= end {
+		t.Insert(end, text)
 		return
 	}
 	t.set(first, text)
-	for j := len(t.lines) - 1; j > first; j-- {
+	for j := end - 1; j > first; j-- {
 		if m(t.lines[j].text) {
 			t.Remove(j, j+1)
 		}

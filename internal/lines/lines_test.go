@@ -24,8 +24,11 @@ func TestEdits(t *testing.T) {
 			func(t *lines.Text) { t.Put(lang, "LANG=C") }, []string{"+LANG=C"}},
 		{"put into nothing", "", "LANG=C\n",
 			func(t *lines.Text) { t.Put(lang, "LANG=C") }, []string{"+LANG=C"}},
-		{"put before", "A=1\nB=2\n", "A=1\nLANG=C\nB=2\n",
-			func(t *lines.Text) { t.PutAt(1, lang, "LANG=C") }, []string{"+LANG=C"}},
+		{"put before", "A=1\nM\nLANG=x\n", "A=1\nLANG=C\nM\nLANG=x\n",
+			func(t *lines.Text) { t.PutBefore(t.Find(lines.Equal("M")), lang, "LANG=C") }, []string{"+LANG=C"}},
+		{"put once before", "LANG=x\nLANG=y\nM\nLANG=z\n", "LANG=C\nM\nLANG=z\n",
+			func(t *lines.Text) { t.PutBefore(t.Find(lines.Equal("M")), lang, "LANG=C") },
+			[]string{"-LANG=x", "+LANG=C", "-LANG=y"}},
 		{"the end of the last line", "A=1\nB=2", "A=1\nB=2\nLANG=C\n",
 			func(t *lines.Text) { t.Put(lang, "LANG=C") }, []string{"+LANG=C"}},
 		{"the end of a changed text", "LANG=x\nB=2", "LANG=C\nB=2\n",
@@ -67,15 +70,17 @@ func TestEdits(t *testing.T) {
 
 // Any text comes back as it was, and stays a text under edits.
 func FuzzText(f *testing.F) {
-	f.Add([]byte("A=1\nLANG=x\r\nB"), 1)
-	f.Add([]byte("\r\n\r\r\n\n"), 0)
-	f.Fuzz(func(t *testing.T, data []byte, at int) {
+	f.Add([]byte("A=1\nLANG=x\r\nB"), byte(1))
+	f.Add([]byte("\r\n\r\r\n\n"), byte(0))
+	f.Fuzz(func(t *testing.T, data []byte, at byte) {
 		text := lines.Parse(data)
 		if !bytes.Equal(text.Bytes(), data) {
 			t.Fatalf("Parse(%q) is %q", data, text.Bytes())
 		}
 		edit := func(text *lines.Text) {
-			text.PutAt(min(max(at, 0), text.Len()), lines.Matching(`^LANG=`), "LANG=C")
+			text.Put(lines.Matching(`^LANG=`), "LANG=C")
+			text.Delete(func(s string) bool { return len(s) > 0 && s[0] == at })
+			text.Put(lines.Equal("B"), "B")
 		}
 		edit(text)
 		once := text.Bytes()

@@ -1,0 +1,230 @@
+package customize_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"imagetools/base"
+	"imagetools/customize"
+	"imagetools/internal/cli"
+	"imagetools/rootfs"
+	"imagetools/tree"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// now is the time of what is changed in trees.
+var now = tree.Time{Sec: 1735689600}
+
+func newTree(t *testing.T) *rootfs.FS {
+	root := rootfs.NewTree(tree.New(), now)
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+// newDisk is an empty root on disk; owners need root.
+func newDisk(t *testing.T) *rootfs.FS {
+	if os.Geteuid() != 0 {
+		t.Skip("owners on disk need root")
+	}
+	root, err := rootfs.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	return root
+}
+
+func image(t *testing.T, config, name, release string) *base.Image {
+	t.Helper()
+	c, err := base.Args{CONFIG: config, Name: name, Release: release, Zone: "z"}.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base.Standard.Image(c)
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill writes files; a target after "->" makes a link of one, an empty name ending in a slash
+// a directory.
+func fill(t *testing.T, root *rootfs.FS, files []txtar.File) {
+	t.Helper()
+	for _, f := range files {
+		name, target, isLink := strings.Cut(f.Name, " -> ")
+		check(t, root.MkdirAll(filepath.Dir(name), nil))
+		switch {
+		case isLink:
+			check(t, root.Symlink(target, name, nil))
+		case strings.HasSuffix(name, "/"):
+			check(t, root.MkdirAll(name, nil))
+		default:
+			check(t, root.WriteFile(name, f.Data, nil))
+		}
+	}
+}
+
+// snapshot is all that can be seen of a root, a file of a txtar archive for each of its files.
+func snapshot(t *testing.T, root *rootfs.FS) (listing string, files []txtar.File) {
+	t.Helper()
+	var b strings.Builder
+	check(t, root.Walk("/", func(path string, info rootfs.Info) error {
+		if path == "/" {
+			return nil
+		}
+		fmt.Fprintf(&b, "%s %04o %d:%d %s", info.Mode.TypeName(), uint32(info.Mode.Perm()), info.UID, info.GID, path)
+		switch info.Mode.Type() {
+		case tree.TypeSymlink:
+			target, err := root.Readlink(path)
+			check(t, err)
+			fmt.Fprintf(&b, " -> %s", target)
+		case tree.TypeFile:
+			data, err := root.ReadFile(path, 1<<20)
+			check(t, err)
+			fmt.Fprintf(&b, " (%d)", info.Size)
+			files = append(files, txtar.File{Name: path, Data: data})
+		}
+		b.WriteByte('\n')
+		return nil
+	}))
+	return b.String(), files
+}
+
+// run does all steps, and returns what they say.
+func run(t *testing.T, root *rootfs.FS, img *base.Image, opts customize.Options) (said string, err error) {
+	t.Helper()
+	var b strings.Builder
+	err = customize.Run(t.Context(), root, img, opts, func(s customize.Step, changes []customize.Change) {
+		fmt.Fprintf(&b, "%s\n", s.Name)
+		for _, c := range changes {
+			fmt.Fprintf(&b, "\t%s\n", c)
+		}
+	})
+	return b.String(), err
+}
+
+// images are those whose results are golden files. Where the seed is that of testdata/seed.txtar,
+// packages are laid over it from the archives that are named.
+var images = []struct {
+	file, config, name, release string
+	packages                    []string
+	zone                        bool
+}{
+	{"minimal", "2024Q4-x86_64", "minimal-64-lts", "24.4.1", nil, false},
+	{"base", "2024Q4-x86_64", "base-64-lts", "24.4.1", []string{"postfix"}, false},
+	{"base-zone", "2024Q4-x86_64", "base-64-lts", "24.4.1", []string{"postfix"}, true},
+	{"pkgbuild", "trunk-x86_64", "pkgbuild-trunk", "20241231", []string{"postfix", "git-base"}, false},
+	{"sngl", "2013Q2-sngl", "base", "13.2.0", []string{"postfix-sngl"}, false},
+}
+
+// The golden file of each image holds what is told, and each file that is not in the seed or
+// is another there. A tree and a disk become the same.
+func TestGolden(t *testing.T) {
+	for _, tt := range images {
+		for kind, newRoot := range map[string]func(*testing.T) *rootfs.FS{"tree": newTree, "disk": newDisk} {
+			t.Run(tt.file+"/"+kind, func(t *testing.T) {
+				root := newRoot(t)
+				for _, name := range append([]string{"seed"}, tt.packages...) {
+					a, err := txtar.ParseFile("testdata/" + name + ".txtar")
+					check(t, err)
+					fill(t, root, a.Files)
+				}
+				_, before := snapshot(t, root)
+				img := image(t, tt.config, tt.name, tt.release)
+				packages, err := customize.Installed(root, img)
+				check(t, err)
+				opts := customize.Options{Zone: tt.zone, Packages: packages}
+
+				said, err := run(t, root, img, opts)
+				check(t, err)
+				listing, after := snapshot(t, root)
+				got := &txtar.Archive{Comment: []byte(said), Files: []txtar.File{{Name: "listing", Data: []byte(listing)}}}
+				for _, f := range after {
+					same := func(b txtar.File) bool { return b.Name == f.Name && string(b.Data) == string(f.Data) }
+					if len(f.Data) > 0 && !slices.ContainsFunc(before, same) {
+						got.Files = append(got.Files, f)
+					}
+				}
+				golden(t, "testdata/"+tt.file+".golden", txtar.Format(got))
+
+				again, err := run(t, root, img, opts)
+				check(t, err)
+				if strings.Contains(again, "\t") {
+					t.Errorf("the second run changes:\n%s", again)
+				}
+				if l, _ := snapshot(t, root); l != listing {
+					t.Errorf("after the second run:\n%s\nwant\n%s", l, listing)
+				}
+			})
+		}
+	}
+}
+
+func golden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		check(t, os.WriteFile(path, got, 0o666))
+	}
+	want, err := os.ReadFile(path)
+	check(t, err)
+	if string(got) != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s\n(-update writes it)", path, got, want)
+	}
+}
+
+// What is not there and should be is told of every step, with the file and who brings it.
+func TestMissingFiles(t *testing.T) {
+	img := image(t, "2024Q4-x86_64", "base", "24.4.0")
+	root := newTree(t)
+	fill(t, root, []txtar.File{{Name: "etc/"}})
+	_, err := run(t, root, img, customize.Options{Packages: []string{"postfix"}})
+	if err == nil {
+		t.Fatal("an empty root is customised")
+	}
+	var want []string
+	for _, s := range []string{
+		`sshd: edit "/etc/ssh/sshd_config"`, `locale: edit "/etc/default/init"`, `hosts: edit "/etc/hosts"`,
+		`crontab: edit "/var/spool/cron/crontabs/root"`, `syslog: edit "/etc/rsyslog.conf"`, `logadm: edit "/etc/logadm.conf"`,
+		`skeleton: read directory "/etc/skel"`,
+		`paths: edit "/etc/default/cron"`, `postfix: edit "/opt/local/etc/postfix/main.cf"`,
+		`exec-attr: edit "/etc/security/exec_attr"`, `users: edit "/etc/group"`,
+	} {
+		want = append(want, "step "+s+": file does not exist")
+	}
+	if got := err.Error(); got != strings.Join(want, "\n") {
+		t.Errorf("faults\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+	hints := cli.Hints(err)
+	if !slices.Contains(hints, "the seed should have brought it") || !slices.Contains(hints, "the package postfix should have brought it") {
+		t.Errorf("hints %q", hints)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	root := newTree(t)
+	err := customize.Run(ctx, root, image(t, "2024Q4-x86_64", "base", "24.4.0"), customize.Options{},
+		func(s customize.Step, _ []customize.Change) {
+			if s.Name == "product" {
+				cancel()
+			} else if s.Name != "sshd" && s.Name != "locale" {
+				t.Errorf("step %s after the end", s.Name)
+			}
+		})
+	if ctx.Err() == nil || !strings.HasSuffix(fmt.Sprint(err), "context canceled") {
+		t.Errorf("the error is %v", err)
+	}
+}
