@@ -44,15 +44,15 @@ var Standard = Rules{
 	{If: When{From: "22.4.0"}, Set: map[string]string{"IMAGE_GIT_BRANCH": "release/@IMAGE_BRANCH@"}},
 	{If: When{Since: "trunk"}, Set: map[string]string{"IMAGE_GIT_BRANCH": "release/@IMAGE_BRANCH@"}},
 
-	{Add: "mozilla-rootcerts openssl pkg_alternatives pkg_install pkgin pkgsrc-gnupg-keys"},
+	{Add: "mozilla-rootcerts openssl"},
 	{If: When{From: "23.4.0"}, Drop: "mozilla-rootcerts openssl", Add: "mozilla-rootcerts-openssl"},
-	{Add: "changepass smtools zoneinit"},
+	{Add: "pkg_alternatives pkg_install pkgin pkgsrc-gnupg-keys changepass smtools zoneinit"},
 	{If: When{Families: "base pkgbuild"}, Dirs: "sysconfdir",
 		Add: "coreutils curl diffutils findutils gawk grep gsed gtar-base less nodejs patch perl postfix rsyslog sudo wget"},
 	{If: When{Families: "base pkgbuild", From: "18.2.0", Below: "23.4.0"}, Add: "npm"},
 	{If: When{Until: "2013Q4"}, Only: set2013, Dirs: "sysconfdir"},
 	{If: When{Arches: "sngl"}, Only: set2013 + " vim", Dirs: "sysconfdir"},
-	{If: When{Families: "pkgbuild"}, Add: "git-base"},
+	{If: When{Families: "pkgbuild"}, Dirs: "data", Add: "git-base"},
 }
 
 const (

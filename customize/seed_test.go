@@ -48,7 +48,7 @@ func realSeed(t *testing.T) *rootfs.FS {
 	for _, layer := range []string{"proto", "overlay/generic"} {
 		top := os.DirFS(filepath.Join(dir, layer))
 		for _, sub := range []string{"etc", "var"} {
-			check(t, fs.WalkDir(top, sub, func(path string, d fs.DirEntry, err error) error {
+			check(t, fs.WalkDir(top, sub, func(path string, d fs.DirEntry, _ error) error {
 				if d == nil || d.IsDir() {
 					return nil // the overlay has no var
 				}
