@@ -207,3 +207,23 @@ func TestRuleToCome(t *testing.T) {
 		}
 	}
 }
+func TestParseProgress(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		want base.Progress
+	}{
+		{"step packages: begin\n", base.Progress{Step: "packages", State: base.Begun}},
+		{"step mail-maps: done\r\n", base.Progress{Step: "mail-maps", State: base.Done}},
+		{"step packages: failed: curl: status 1", base.Progress{Step: "packages", State: base.Failed, Reason: "curl: status 1"}},
+		{"+ echo 'step packages: begin'\n", base.Progress{}},
+		{" step packages: begin", base.Progress{}},
+		{"step packages: beginning", base.Progress{}},
+		{"step packages: failed", base.Progress{}},
+		{"step the packages: done", base.Progress{}},
+		{"", base.Progress{}},
+	} {
+		if got, ok := base.ParseProgress(tt.line); got != tt.want || ok != (tt.want.Step != "") {
+			t.Errorf("ParseProgress(%q) = %+v, %v, want %+v", tt.line, got, ok, tt.want)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func Parse(data []byte) *Text {
 	t := &Text{eol: "\n"}
 	for s := range strings.Lines(string(data)) {
 		l := line{text: s}
-		for _, end := range []string{"\r\n", "\n"} {
+		for _, end := range []string{"\r\n", "\n", "\r"} { // CR alone: the text ends amid an end
 			if text, ok := strings.CutSuffix(s, end); ok {
 				l = line{text, end}
 				break
@@ -39,8 +39,8 @@ func Parse(data []byte) *Text {
 		}
 		t.lines = append(t.lines, l)
 	}
-	if len(t.lines) > 0 && t.lines[0].end != "" {
-		t.eol = t.lines[0].end
+	if len(t.lines) > 0 && strings.HasPrefix(t.lines[0].end, "\r") {
+		t.eol = "\r\n"
 	}
 	return t
 }
@@ -148,7 +148,13 @@ func (t *Text) Delete(m Match) {
 
 // finish ends the last line.
 func (t *Text) finish() {
-	if n := len(t.lines); n > 0 && t.lines[n-1].end == "" {
-		t.lines[n-1].end = t.eol
+	if len(t.lines) == 0 {
+		return
+	}
+	switch last := &t.lines[len(t.lines)-1]; last.end {
+	case "":
+		last.end = t.eol
+	case "\r":
+		last.end = "\r\n"
 	}
 }
