@@ -33,7 +33,7 @@ func golden(t *testing.T, path, got string) {
 
 func config(t *testing.T, conf, name, release, date string) base.Config {
 	t.Helper()
-	c, err := base.Args{CONFIG: conf, Name: name, Release: release, Date: date, Zone: "z"}.Config()
+	c, err := base.Args{Config: conf, Name: name, Release: release, Date: date, Zone: "z"}.Parse()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,16 +45,16 @@ func TestArgs(t *testing.T) {
 		in   base.Args
 		want base.Config
 	}{
-		{base.Args{CONFIG: "2024Q4-x86_64", Name: "base-64-lts", Release: "24.4.1", Zone: "z"},
+		{base.Args{Config: "2024Q4-x86_64", Name: "base-64-lts", Release: "24.4.1", Zone: "z"},
 			base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "base-64-lts", Release: "24.4.1"}},
-		{base.Args{CONFIG: "trunk-multiarch", Name: "minimal", Release: "20200124", Date: "20200124", Zone: "z"},
+		{base.Args{Config: "trunk-multiarch", Name: "minimal", Release: "20200124", Date: "20200124", Zone: "z"},
 			base.Config{Branch: "trunk", Arch: "multiarch", Name: "minimal", Release: "20200124", Date: "20200124"}},
-		{base.Args{CONFIG: "trunk-i386", Name: "pkgbuild.2", Release: "24.4", Zone: "z"},
+		{base.Args{Config: "trunk-i386", Name: "pkgbuild.2", Release: "24.4", Zone: "z"},
 			base.Config{Branch: "trunk", Arch: "i386", Name: "pkgbuild.2", Release: "24.4"}},
-		{base.Args{CONFIG: "2013Q2-sngl", Name: "baseball", Release: "13.2.0", Zone: "z"},
+		{base.Args{Config: "2013Q2-sngl", Name: "baseball", Release: "13.2.0", Zone: "z"},
 			base.Config{Branch: "2013Q2", Arch: "sngl", Name: "baseball", Release: "13.2.0"}},
 	} {
-		got, err := tt.in.Config()
+		got, err := tt.in.Parse()
 		if got != tt.want || err != nil {
 			t.Errorf("%+v: %+v, %v, want %+v", tt.in, got, err, tt.want)
 		}
@@ -62,23 +62,23 @@ func TestArgs(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	good := base.Args{CONFIG: "2024Q4-x86_64", Name: "base", Release: "24.4.0", Zone: "z"}
+	good := base.Args{Config: "2024Q4-x86_64", Name: "base", Release: "24.4.0", Zone: "z"}
 	for _, tt := range []struct {
 		change func(*base.Args)
 		want   string
 	}{
 		{func(a *base.Args) { *a = base.Args{} },
 			"CONFIG is missing (-c)\nNAME is missing (-n)\nRELEASE is missing (-r)\nZONE is missing (-z)"},
-		{func(a *base.Args) { a.CONFIG, a.Name, a.Release, a.Date = "2024Q5-x86_64", "Base", "24", "-" },
+		{func(a *base.Args) { a.Config, a.Name, a.Release, a.Date = "2024Q5-x86_64", "Base", "24", "-" },
 			`CONFIG "2024Q5-x86_64": unknown configuration` + "\n" + `NAME "Base": unknown image` + "\n" +
 				`RELEASE "24": no version` + "\n" + `DATE "-": no date`},
-		{func(a *base.Args) { a.CONFIG = "2024Q0-x86_64" }, `CONFIG "2024Q0-x86_64": unknown configuration`},
-		{func(a *base.Args) { a.CONFIG = "2024Q4-x86_64 " }, `CONFIG "2024Q4-x86_64 ": unknown configuration`},
-		{func(a *base.Args) { a.CONFIG = "x2024Q4-x86_64" }, `CONFIG "x2024Q4-x86_64": unknown configuration`},
-		{func(a *base.Args) { a.CONFIG = "2024Q4-x86_64\n" }, `CONFIG "2024Q4-x86_64\n": unknown configuration`},
-		{func(a *base.Args) { a.CONFIG = "2024Q4-arm64" }, `CONFIG "2024Q4-arm64": unknown configuration`},
-		{func(a *base.Args) { a.CONFIG = "2024Q4" }, `CONFIG "2024Q4": unknown configuration`},
-		{func(a *base.Args) { a.CONFIG = "Trunk-i386" }, `CONFIG "Trunk-i386": unknown configuration`},
+		{func(a *base.Args) { a.Config = "2024Q0-x86_64" }, `CONFIG "2024Q0-x86_64": unknown configuration`},
+		{func(a *base.Args) { a.Config = "2024Q4-x86_64 " }, `CONFIG "2024Q4-x86_64 ": unknown configuration`},
+		{func(a *base.Args) { a.Config = "x2024Q4-x86_64" }, `CONFIG "x2024Q4-x86_64": unknown configuration`},
+		{func(a *base.Args) { a.Config = "2024Q4-x86_64\n" }, `CONFIG "2024Q4-x86_64\n": unknown configuration`},
+		{func(a *base.Args) { a.Config = "2024Q4-arm64" }, `CONFIG "2024Q4-arm64": unknown configuration`},
+		{func(a *base.Args) { a.Config = "2024Q4" }, `CONFIG "2024Q4": unknown configuration`},
+		{func(a *base.Args) { a.Config = "Trunk-i386" }, `CONFIG "Trunk-i386": unknown configuration`},
 		{func(a *base.Args) { a.Name = "mybase" }, `NAME "mybase": unknown image`},
 		{func(a *base.Args) { a.Name = "base'64" }, `NAME "base'64": unknown image`},
 		{func(a *base.Args) { a.Name = "base/64" }, `NAME "base/64": unknown image`},
@@ -91,7 +91,7 @@ func TestFaults(t *testing.T) {
 	} {
 		args := good
 		tt.change(&args)
-		c, err := args.Config()
+		c, err := args.Parse()
 		if err == nil || err.Error() != tt.want {
 			t.Errorf("%+v: %v, want %s", args, err, tt.want)
 		}
@@ -99,7 +99,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%+v: a fault and %+v", args, c)
 		}
 	}
-	_, err := base.Args{CONFIG: "2013Q2", Release: "x", Name: "x", Zone: "z"}.Config()
+	_, err := base.Args{Config: "2013Q2", Release: "x", Name: "x", Zone: "z"}.Parse()
 	if n := len(cli.Hints(err)); n != 3 {
 		t.Errorf("%d hints for %v, want 3", n, err)
 	}
@@ -112,14 +112,14 @@ func TestClassicForm(t *testing.T) {
 		want  base.Args
 		fault string
 	}{
-		{base.Args{CONFIG: "a", Zone: "b"}, nil, base.Args{CONFIG: "a", Zone: "b"}, ""},
-		{base.Args{}, []string{"2013Q2-sngl", "z"}, base.Args{CONFIG: "2013Q2-sngl", Name: "base", Release: "13.2.0", Zone: "z"}, ""},
+		{base.Args{Config: "a", Zone: "b"}, nil, base.Args{Config: "a", Zone: "b"}, ""},
+		{base.Args{}, []string{"2013Q2-sngl", "z"}, base.Args{Config: "2013Q2-sngl", Name: "base", Release: "13.2.0", Zone: "z"}, ""},
 		{base.Args{Name: "minimal", Release: "24.4.2"}, []string{"2024Q4-x86_64", "z"},
-			base.Args{CONFIG: "2024Q4-x86_64", Name: "minimal", Release: "24.4.2", Zone: "z"}, ""},
-		{base.Args{}, []string{"trunk-x86_64", "z"}, base.Args{CONFIG: "trunk-x86_64", Name: "base", Zone: "z"}, ""},
+			base.Args{Config: "2024Q4-x86_64", Name: "minimal", Release: "24.4.2", Zone: "z"}, ""},
+		{base.Args{}, []string{"trunk-x86_64", "z"}, base.Args{Config: "trunk-x86_64", Name: "base", Zone: "z"}, ""},
 		{base.Args{}, []string{"2013Q2-sngl"}, base.Args{}, "1 arguments: there are two, CONFIG and ZONE, or none and flags"},
 		{base.Args{}, []string{"a", "b", "c"}, base.Args{}, "3 arguments: there are two, CONFIG and ZONE, or none and flags"},
-		{base.Args{CONFIG: "a"}, []string{"b", "z"}, base.Args{}, `both -c "a" and "b" are given`},
+		{base.Args{Config: "a"}, []string{"b", "z"}, base.Args{}, `both -c "a" and "b" are given`},
 		{base.Args{Zone: "a"}, []string{"b", "z"}, base.Args{}, `both -z "a" and "z" are given`},
 	} {
 		got, err := tt.flags.Classic(tt.args)

@@ -10,7 +10,7 @@ import (
 	"imagetools/tree/source"
 )
 
-// Config says which base image is made. [Args.Config] makes one that is sound.
+// Config says which base image is made. [Args.Parse] makes one that is sound.
 type Config struct {
 	Branch  string // of pkgsrc: "2024Q4" or "trunk"
 	Arch    string // i386, x86_64, multiarch or sngl
@@ -27,7 +27,7 @@ func (c Config) Family() string { return family.FindString(c.Name) }
 
 // Args are the arguments of install-base, as they were given.
 type Args struct {
-	CONFIG, Name, Release, Date, Zone string
+	Config, Name, Release, Date, Zone string
 }
 
 // Classic takes the arguments that no flag went before: none, or CONFIG and ZONE as in the
@@ -43,7 +43,7 @@ func (a Args) Classic(args []string) (Args, error) {
 	for _, given := range []struct {
 		flag, value, arg string
 		to               *string
-	}{{"-c", a.CONFIG, args[0], &a.CONFIG}, {"-z", a.Zone, args[1], &a.Zone}} {
+	}{{"-c", a.Config, args[0], &a.Config}, {"-z", a.Zone, args[1], &a.Zone}} {
 		if given.value != "" {
 			return a, fmt.Errorf("both %s %q and %q are given", given.flag, given.value, given.arg)
 		}
@@ -53,7 +53,7 @@ func (a Args) Classic(args []string) (Args, error) {
 		a.Name = "base"
 	}
 	if a.Release == "" {
-		a.Release = firstRelease(a.CONFIG)
+		a.Release = firstRelease(a.Config)
 	}
 	return a, nil
 }
@@ -75,8 +75,8 @@ var (
 	dateForm    = regexp.MustCompile(`^[0-9A-Za-z]{1,32}$`)
 )
 
-// Config checks the arguments. All that is wrong with them comes in one error.
-func (a Args) Config() (Config, error) {
+// Parse checks the arguments. All that is wrong with them comes in one error.
+func (a Args) Parse() (Config, error) {
 	var faults []error
 	fault := func(hint, format string, args ...any) {
 		err := fmt.Errorf(format, args...)
@@ -86,12 +86,12 @@ func (a Args) Config() (Config, error) {
 		faults = append(faults, err)
 	}
 	c := Config{Name: a.Name, Release: a.Release, Date: a.Date}
-	if m := configForm.FindStringSubmatch(a.CONFIG); m != nil {
+	if m := configForm.FindStringSubmatch(a.Config); m != nil {
 		c.Branch, c.Arch = m[1], m[4]
-	} else if a.CONFIG == "" {
+	} else if a.Config == "" {
 		fault("", "CONFIG is missing (-c)")
 	} else {
-		fault("it is BRANCH-ARCH: 2024Q4 or trunk; i386, x86_64, multiarch or sngl", "CONFIG %q: unknown configuration", a.CONFIG)
+		fault("it is BRANCH-ARCH: 2024Q4 or trunk; i386, x86_64, multiarch or sngl", "CONFIG %q: unknown configuration", a.Config)
 	}
 	if a.Name == "" {
 		fault("", "NAME is missing (-n)")
@@ -105,7 +105,7 @@ func (a Args) Config() (Config, error) {
 	case !releaseDate.MatchString(a.Release):
 		fault("it is dotted, such as 24.4.0, or a date, such as 20241231, of trunk", "RELEASE %q: no version", a.Release)
 	case c.Branch != "" && c.Branch != "trunk":
-		fault("give one such as "+firstRelease(a.CONFIG), "RELEASE %q: a date is a release of trunk, not of %s", a.Release, c.Branch)
+		fault("give one such as "+firstRelease(a.Config), "RELEASE %q: a date is a release of trunk, not of %s", a.Release, c.Branch)
 	}
 	if a.Date != "" && !dateForm.MatchString(a.Date) {
 		fault("it is the date in the name of the bootstrap, such as 20241231", "DATE %q: no date", a.Date)
@@ -133,8 +133,8 @@ func order(branch string) int {
 // parts are the numbers of a release. Missing ones are zero, so that 18.2 is 18.2.0, and a
 // date is later than every dotted release.
 func parts(release string) (p [4]int) {
-	for i, s := range strings.Split(release, ".") {
-		p[i], _ = strconv.Atoi(s) // digits, at most four parts, by dottedForm and releaseDate
+	for i, s := range strings.SplitN(release, ".", 4) {
+		p[i], _ = strconv.Atoi(s) // digits, by dottedForm and releaseDate
 	}
 	return p
 }

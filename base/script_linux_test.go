@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"imagetools/base"
+	"imagetools/rootfs"
 	"imagetools/test/oracle"
 )
 
@@ -98,30 +98,15 @@ func (z *zone) read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// overlay puts the scripts, and what they need, into the zone.
+// overlay lays the built-in overlay over the zone.
 func (z *zone) overlay(t *testing.T) {
 	t.Helper()
-	var pairs []string
-	for name, value := range z.img.Variables {
-		pairs = append(pairs, "@"+name+"@", value)
+	root, err := rootfs.OpenDir(z.dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	variables := strings.NewReplacer(pairs...)
-	for _, dir := range z.img.Dirs {
-		if dir == "etc" || dir == "sysconfdir" {
-			continue // no script needs them
-		}
-		err := fs.WalkDir(base.Files, "overlay/"+dir, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			data, err := base.Files.ReadFile(path)
-			z.write(t, strings.TrimPrefix(path, "overlay/"), variables.Replace(string(data)))
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	defer root.Close()
+	apply(t, root, z.img)
 }
 
 // bootstrap hands the package tools in, and further files: links to the stand-in, but for
@@ -147,8 +132,6 @@ func (z *zone) bootstrap(t *testing.T, files []string) {
 	}
 	z.write(t, z.img.BootstrapFile(), b.String())
 }
-
-const certificate = "openssl/certs/mozilla-rootcert-0.pem"
 
 // enter makes the mounts of a zone in a name space of its own, which ends with the process.
 const enter = `set -e
@@ -189,19 +172,6 @@ func progress(output string) (all []base.Progress) {
 		}
 	}
 	return all
-}
-
-// zones are the images whose calls are golden files, with what their bootstrap brings.
-var zones = []struct {
-	file      string
-	config    base.Config
-	bootstrap []string
-}{
-	{"minimal", base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "minimal-64-lts", Release: "24.4.1"}, []string{certificate}},
-	{"base", base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "base-64-lts", Release: "24.4.1"}, []string{certificate}},
-	{"pkgbuild", base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "pkgbuild-lts", Release: "24.4.1"}, []string{certificate}},
-	{"trunk", base.Config{Branch: "trunk", Arch: "x86_64", Name: "base-64-trunk", Release: "20241231", Date: "20241231"}, []string{certificate}},
-	{"sngl", base.Config{Branch: "2013Q2", Arch: "sngl", Name: "base", Release: "13.2.0"}, []string{"sbin/mozilla-rootcerts"}},
 }
 
 // The golden file has the steps and the calls of both scripts.

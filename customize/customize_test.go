@@ -24,6 +24,13 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // now is the time of what is changed in trees.
 var now = tree.Time{Sec: 1735689600}
 
+// edited are the files in which steps look for lines.
+var edited = []string{
+	"/etc/ssh/sshd_config", "/etc/default/init", "/etc/inet/hosts", "/var/spool/cron/crontabs/root", "/etc/rsyslog.conf",
+	"/etc/logadm.conf", "/etc/default/cron", "/etc/default/su", "/etc/mail/mailx.rc", "/etc/security/exec_attr",
+	"/etc/passwd", "/etc/shadow", "/etc/user_attr", "/opt/local/etc/postfix/main.cf",
+}
+
 func newTree(t *testing.T) *rootfs.FS {
 	root := rootfs.NewTree(tree.New(), now)
 	t.Cleanup(func() { root.Close() })
@@ -43,9 +50,16 @@ func newDisk(t *testing.T) *rootfs.FS {
 	return root
 }
 
+func read(t *testing.T, root *rootfs.FS, path string) string {
+	t.Helper()
+	data, err := root.ReadFile(path, 1<<20)
+	check(t, err)
+	return string(data)
+}
+
 func image(t *testing.T, config, name, release string) *base.Image {
 	t.Helper()
-	c, err := base.Args{CONFIG: config, Name: name, Release: release, Zone: "z"}.Config()
+	c, err := base.Args{Config: config, Name: name, Release: release, Zone: "z"}.Parse()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,16 +15,11 @@ import (
 
 	"imagetools/base"
 	"imagetools/customize"
+	"imagetools/overlay"
 	"imagetools/rootfs"
 	"imagetools/test/oracle"
+	"imagetools/tree"
 )
-
-// edited are the files in which steps look for lines.
-var edited = []string{
-	"/etc/ssh/sshd_config", "/etc/default/init", "/etc/inet/hosts", "/var/spool/cron/crontabs/root", "/etc/rsyslog.conf",
-	"/etc/logadm.conf", "/etc/default/cron", "/etc/default/su", "/etc/mail/mailx.rc", "/etc/security/exec_attr",
-	"/etc/passwd", "/etc/shadow", "/etc/user_attr", "/opt/local/etc/postfix/main.cf",
-}
 
 // realSeed is a root with the real files of a smartos-live build, as a seed has them: those of
 // the overlay on top of those of illumos.
@@ -189,13 +184,6 @@ func content(files []txtar.File, name string) string {
 	return string(files[i].Data)
 }
 
-func read(t *testing.T, root *rootfs.FS, path string) string {
-	t.Helper()
-	data, err := root.ReadFile(path, 1<<20)
-	check(t, err)
-	return string(data)
-}
-
 // difference is the lines that are in only one of two texts; equal ones are taken in pairs,
 // the first with the first.
 func difference(before, after string) (lost, got []string) {
@@ -226,4 +214,55 @@ func matchAll(lines []string, want string) bool {
 		}
 		return line == want
 	})
+}
+
+// On the real files the built-in overlay and the edits go together: the skeleton is that of the
+// overlay, with its modes, in both homes.
+func TestWithOverlay(t *testing.T) {
+	root := realSeed(t)
+	img := image(t, "2024Q4-x86_64", "base-64-lts", "24.4.1")
+	layers, err := img.Overlay()
+	check(t, err)
+	plan, err := overlay.NewPlan(root, layers, overlay.Options{Vars: img.Variables})
+	check(t, err)
+	check(t, plan.Apply(t.Context(), func(overlay.Change) {}))
+	_, err = run(t, root, img, customize.Options{Packages: []string{"postfix"}})
+	check(t, err)
+
+	for _, tt := range []struct {
+		path     string
+		mode     tree.Mode
+		uid, gid uint32
+	}{
+		{"/root/.profile", 0o644, 0, 0},
+		{"/root/.ssh", 0o700, 0, 0},
+		{"/root/.ssh/environment", 0o600, 0, 0},
+		{"/home/admin", 0o755, 100, 10},
+		{"/home/admin/.bashrc", 0o644, 100, 10},
+		{"/home/admin/.ssh", 0o700, 100, 10},
+		{"/home/admin/.ssh/environment", 0o600, 100, 10},
+		{"/etc/rc2.d/S99net_tune", 0o744, 0, 0},
+	} {
+		info, err := root.Stat(tt.path)
+		check(t, err)
+		if info.Mode.Perm() != tt.mode || info.UID != tt.uid || info.GID != tt.gid {
+			t.Errorf("%s: %v %d:%d, want %04o %d:%d", tt.path, info.Mode, info.UID, info.GID, uint32(tt.mode), tt.uid, tt.gid)
+		}
+	}
+	for _, name := range []string{"/root/.profile", "/home/admin/.profile"} {
+		if read(t, root, name) != read(t, root, "/etc/skel/.profile") {
+			t.Errorf("%s is not that of the skeleton", name)
+		}
+	}
+	if motd := read(t, root, "/etc/motd"); !strings.Contains(motd, "base-64-lts 24.4.1") {
+		t.Errorf("motd is %q", motd)
+	}
+	if _, err := root.Lstat("/root/customize"); err == nil {
+		t.Error("the scripts are left on a tree without a zone")
+	}
+	again, err := overlay.NewPlan(root, layers[:1], overlay.Options{Vars: img.Variables})
+	check(t, err)
+	if c := again.Changes(); len(c) > 0 {
+		t.Errorf("the edits changed files of the overlay: %v", c)
+	}
 }
