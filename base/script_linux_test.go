@@ -61,6 +61,8 @@ func newZone(t *testing.T, c base.Config, bootstrap ...string) *zone {
 	z.write(t, "etc/passwd", "root:x:0:0::/root:/usr/bin/bash\n")
 	z.write(t, "etc/group", "root::0:\nstaff::10:\n")
 	z.write(t, "root/zoneconfig", "")
+	z.write(t, "etc/inet/hosts", "127.0.0.1\tlocalhost\n10.0.0.1\ta pkgsrc.smartos.org\n10.0.0.2 xpkgsrc.smartos.org")
+	z.link(t, "inet/hosts", "etc/hosts")
 	z.mkdir(t, strings.TrimPrefix(z.img.Variables["IMAGE_SYSCONFDIR"], "/")+"/postfix")
 	z.overlay(t)
 	z.bootstrap(t, bootstrap)
@@ -206,6 +208,9 @@ func TestScripts(t *testing.T) {
 				if _, err := os.Stat(filepath.Join(z.dir, there)); err != nil {
 					t.Error(err)
 				}
+			}
+			if hosts := z.read(t, "etc/inet/hosts"); hosts != "127.0.0.1\tlocalhost\n10.0.0.2 xpkgsrc.smartos.org\n" {
+				t.Errorf("hosts is %q", hosts)
 			}
 			conf := z.read(t, z.img.Variables["IMAGE_SYSCONFDIR"]+"/pkg_install.conf")
 			if want := fmt.Sprintf("PKG_PATH=https://pkgsrc.smartos.org/packages/SmartOS/%s/%s/All\n", z.img.Branch, z.img.Arch); conf != want {

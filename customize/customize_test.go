@@ -214,7 +214,7 @@ func TestMissingFiles(t *testing.T) {
 		`crontab: edit "/var/spool/cron/crontabs/root"`, `syslog: edit "/etc/rsyslog.conf"`, `logadm: edit "/etc/logadm.conf"`,
 		`skeleton: read directory "/etc/skel"`,
 		`paths: edit "/etc/default/cron"`, `postfix: edit "/opt/local/etc/postfix/main.cf"`,
-		`exec-attr: edit "/etc/security/exec_attr"`, `users: edit "/etc/group"`,
+		`exec-attr: edit "/etc/security/exec_attr"`, `users: edit "/etc/group"`, `leftovers: edit "/etc/hosts"`,
 	} {
 		want = append(want, "step "+s+": file does not exist")
 	}

@@ -98,7 +98,7 @@ func summary(changes []string) string {
 	}
 	s := strings.Join(short, ", ")
 	if more := len(changes) - most; more > 0 {
-		s += fmt.Sprintf(", and %d lines more", more)
+		s += fmt.Sprintf(", and %d more", more)
 	}
 	return s
 }

@@ -50,7 +50,7 @@ func TestHardLines(t *testing.T) {
 		{"names of localhost", "hosts", "etc/hosts",
 			"127.0.0.1 localhost # localhost\n::1 ip6-localhost\n# 127.0.0.2 localhost\n127.0.0.3 a localhost\tb\nlocalhost\n127.0.0.4 localhost.local localhost\n127.0.0.5\tlocalhost#x\n",
 			"127.0.0.1 localhost localhost.local # localhost\n::1 ip6-localhost\n# 127.0.0.2 localhost\n127.0.0.3 a localhost localhost.local\tb\nlocalhost\n127.0.0.4 localhost.local localhost\n127.0.0.5\tlocalhost localhost.local#x\n"},
-		{"the host of the packages", "hosts", "etc/hosts",
+		{"the host of the packages", "leftovers", "etc/hosts",
 			"10.0.0.1 a pkgsrc.smartos.org\n10.0.0.2 xpkgsrc.smartos.org\n# pkgsrc.smartos.org\n", "10.0.0.2 xpkgsrc.smartos.org\n# pkgsrc.smartos.org\n"},
 		{"other jobs", "crontab", "var/spool/cron/crontabs/root",
 			"#10 3 * * * /usr/sbin/logadm\n10 3 * * * /usr/sbin/logadm -x # nightly\n1 2 3 4 5 /bin/logadmin\n3 3 * * * pkg_admin fetch-pkg-vulnerabilities\n4 4 * * * pkg_admin fetch-pkg-vulnerabilities\n",

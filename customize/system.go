@@ -64,16 +64,9 @@ func (j *job) missingFiles() {
 	j.create("/etc/shells", shells.String())
 }
 
-// hosts gives localhost its second name, and forgets the host of the packages, which builds are
-// told in this way where to find it.
+// hosts gives localhost its second name.
 func (j *job) hosts() {
-	packages, err := url.Parse(j.variable("PKGSRC_BASE"))
-	if err != nil {
-		j.err = err
-		return
-	}
 	j.edit("/etc/hosts", seed, func(t *lines.Text) {
-		t.Delete(func(line string) bool { return slices.Contains(names(line), packages.Hostname()) })
 		t.Replace(func(line string) string {
 			if slices.Contains(names(line), "localhost") && !slices.Contains(names(line), "localhost.local") {
 				return localhost.ReplaceAllString(line, "$1 localhost.local$2")
@@ -190,9 +183,16 @@ func (j *job) sudoers() {
 	j.put(j.sysconf("sudoers.d/admin"), []byte("admin ALL=(root) NOPASSWD: SETENV: ALL\n"), rootfs.Attr{Mode: 0o440})
 }
 
-// leftovers are what only the build of the image needed. In a zone the second script removes
-// them, being one itself.
+// leftovers are what only the build of the image needed, and where the packages were for it. In a zone the second script removes them, being one itself.
 func (j *job) leftovers() {
+	packages, err := url.Parse(j.variable("PKGSRC_BASE"))
+	if err != nil {
+		j.err = err
+		return
+	}
+	j.edit("/etc/hosts", seed, func(t *lines.Text) {
+		t.Delete(func(line string) bool { return slices.Contains(names(line), packages.Hostname()) })
+	})
 	for _, path := range []string{"/etc/opasswd", "/etc/oshadow", "/etc/ouser_attr",
 		"/root/customize", "/root/zoneconfig", "/var/tmp/basesetup"} {
 		j.remove(path)
