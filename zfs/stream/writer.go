@@ -38,15 +38,27 @@ func NewWriterOrder(w io.Writer, order binary.ByteOrder) *Writer {
 // filled in, [End.Sum] too. The first error stays.
 func (w *Writer) WriteRecord(rec Record, payload []byte) error {
 	if w.err == nil {
-		w.err = w.write(rec, payload)
+		w.err = w.write(rec, payload, nil)
+	}
+	return w.err
+}
+
+// WriteSummed is WriteRecord for a payload without missing padding whose own checksum, from
+// the zero value on, is known.
+func (w *Writer) WriteSummed(rec Record, payload []byte, sum Checksum) error {
+	if w.err == nil {
+		w.err = w.write(rec, payload, &sum)
 	}
 	return w.err
 }
 
 var zeros [8]byte
 
-func (w *Writer) write(rec Record, payload []byte) error {
+func (w *Writer) write(rec Record, payload []byte, sum *Checksum) error {
 	pad, err := w.prepare(rec, payload)
+	if err == nil && pad > 0 && sum != nil {
+		err = fmt.Errorf("payload of %d bytes: not padded", len(payload))
+	}
 	if err != nil {
 		return fmt.Errorf("stream: write %s at byte %d: %w", Describe(rec), w.pos, err)
 	}
@@ -62,7 +74,11 @@ func (w *Writer) write(rec Record, payload []byte) error {
 	if err := w.put(w.header[:]); err != nil {
 		return err
 	}
-	if pad == 0 {
+	switch {
+	case sum != nil:
+		w.sum.Append(*sum, len(payload))
+		return w.put(payload)
+	case pad == 0:
 		w.sum.Update(payload, order)
 		return w.put(payload)
 	}

@@ -31,6 +31,7 @@ const (
 const (
 	keepFile = 16 << 10 // bytes of a file that is kept
 	keepAll  = 32 << 20 // bytes of all
+	keepSlab = 1 << 20  // bytes that are allocated together
 )
 
 // digest is the SHA-256 of a file's contents: over its size and, for each block of 128 KiB
@@ -55,6 +56,7 @@ type piece struct {
 	data  []byte            // padded with zeros to whole blocks; nil in a hole
 	n     int               // bytes of contents in data
 	sum   [sha256.Size]byte // when contents are digested
+	check stream.Checksum   // of data, when they are written
 	print uint64            // fingerprint
 	hole  bool              // all zeros
 	first bool              // of its file
@@ -95,7 +97,7 @@ type contents struct {
 
 // readContents calls emit for every block of data of the files, in order, in this goroutine;
 // each file has at least one piece, which may be a hole. With sums, pieces come with their
-// SHA-256. Errors name the file.
+// SHA-256, but with data only where it is to be kept. Errors name the file.
 func readContents(ctx context.Context, files []*file, sums bool, emit func(*piece) error) error {
 	c := &contents{
 		files: files, sums: sums, emit: emit, open: make(map[*openFile]bool),
@@ -113,9 +115,13 @@ func readContents(ctx context.Context, files []*file, sums bool, emit func(*piec
 	})
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
+			var scratch []byte // what is only digested goes here: it stays in the core's cache
+			if c.sums {
+				scratch = make([]byte, blockSize)
+			}
 			for b := range c.todo {
 				for i := range b.pieces {
-					b.pieces[i].read(c.sums)
+					b.pieces[i].read(scratch)
 				}
 				close(b.ready)
 			}
@@ -178,14 +184,14 @@ type generator struct {
 	c   *contents
 	ctx context.Context
 	b   *batch
+
+	kept int    // bytes of memory
+	slab []byte // what is left of the latest piece of it
 }
 
-// add appends a piece that needs room for its data; false means that reading was given up.
+// add appends a piece; false means that reading was given up.
 func (g *generator) add(p piece) bool {
-	room := 0
-	if p.data == nil {
-		room = int(roundUp(int64(p.n), int64(blockSizeOf(p.file.node.Size))))
-	}
+	room := int(roundUp(int64(p.n), int64(blockSizeOf(p.file.node.Size))))
 	if g.b != nil && (g.b.used+room > batchSize || len(g.b.pieces) == batchPieces) {
 		g.flush()
 	}
@@ -195,18 +201,37 @@ func (g *generator) add(p piece) bool {
 		case <-g.ctx.Done():
 			return false
 		}
-		if g.b.buf == nil {
-			g.b.buf = make([]byte, batchSize)
-			g.b.pieces = make([]piece, 0, batchPieces)
-		}
 		g.b.used, g.b.pieces, g.b.ready = 0, g.b.pieces[:0], make(chan struct{})
 	}
-	if p.data == nil {
+	switch {
+	case p.data != nil: // kept
+	case g.c.sums:
+		p.data = g.keep(&p, room)
+	default:
+		if g.b.buf == nil {
+			g.b.buf = make([]byte, batchSize)
+		}
 		p.data = g.b.buf[g.b.used:][:room:room]
-		g.b.used += room
 	}
+	g.b.used += room
 	g.b.pieces = append(g.b.pieces, p)
 	return true
+}
+
+// keep returns memory for a small file that is to be kept, nil if it is not or there is no
+// room. Only the content itself can tell, later, that the file has not changed.
+func (g *generator) keep(p *piece, room int) []byte {
+	_, ok := p.file.node.Content.(tree.Verifier)
+	if !ok || !p.first || !p.last || p.hole || p.n > keepFile || g.kept+room > keepAll {
+		return nil
+	}
+	g.kept += room
+	if len(g.slab) < room {
+		g.slab = make([]byte, keepSlab)
+	}
+	data := g.slab[:room:room]
+	g.slab = g.slab[room:]
+	return data
 }
 
 func (g *generator) flush() {
@@ -260,14 +285,20 @@ func (g *generator) file(f *file) bool {
 	return g.add(piece{file: f, off: size, last: true, hole: true, open: open})
 }
 
-// read fills a piece: the data, whether it is a hole, fingerprint and digest.
-func (p *piece) read(sum bool) {
+// read fills a piece: the data, whether it is a hole, fingerprint, and checksum or, with a
+// scratch block, digest. That block is also where data goes that is not to be kept.
+func (p *piece) read(scratch []byte) {
 	if p.n == 0 || p.err != nil {
 		return
 	}
 	if p.file.kept != nil {
 		p.err = p.file.node.Content.(tree.Verifier).Verify()
+		p.check.Update(p.data, binary.LittleEndian)
 		return
+	}
+	data := p.data
+	if data == nil {
+		data = scratch[:roundUp(int64(p.n), 512)]
 	}
 	var f tree.File
 	if p.open != nil {
@@ -281,7 +312,7 @@ func (p *piece) read(sum bool) {
 		defer func() { p.err = errors.Join(p.err, opened.Close()) }()
 		f = opened
 	}
-	n, err := f.ReadAt(p.data[:p.n], p.off)
+	n, err := f.ReadAt(data[:p.n], p.off)
 	if n < p.n {
 		if err == io.EOF || err == nil {
 			err = fmt.Errorf("%w: it is shorter", tree.ErrChanged)
@@ -289,13 +320,23 @@ func (p *piece) read(sum bool) {
 		p.err = err
 		return
 	}
-	clear(p.data[p.n:])
-	if p.hole = allZero(p.data); p.hole {
+	clear(data[p.n:])
+	if p.hole = allZero(data); p.hole {
 		return
 	}
-	p.print = maphash.Bytes(seed, p.data)
-	if sum {
-		p.sum = sha256.Sum256(p.data[:p.n])
+	if scratch == nil {
+		p.print = maphash.Bytes(seed, data[:p.n])
+		p.check.Update(data, binary.LittleEndian)
+		return
+	}
+	p.sum = sha256.Sum256(data[:p.n])
+	if p.off == 0 {
+		p.file.elf = bytes.HasPrefix(data, elfMagic)
+	}
+	if p.data != nil {
+		p.file.kept = p.data
+	} else {
+		p.print = maphash.Bytes(seed, data[:p.n])
 	}
 }
 
@@ -310,16 +351,6 @@ func allZero(b []byte) bool {
 		b = b[32:]
 	}
 	return true
-}
-
-// keep holds on to the block of a small file if there is room for it beside the used bytes.
-// Only the content itself can tell, later, that the file has not changed.
-func (p *piece) keep(used *int64) {
-	_, ok := p.file.node.Content.(tree.Verifier)
-	if ok && p.first && p.last && !p.hole && p.n <= keepFile && *used+int64(len(p.data)) <= keepAll {
-		*used += int64(len(p.data))
-		p.file.kept = bytes.Clone(p.data)
-	}
 }
 
 // digester turns the pieces of one file after another into digests.

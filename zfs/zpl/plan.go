@@ -235,13 +235,8 @@ func (p *Plan) digest(ctx context.Context) error {
 	report := p.reporter(Digesting)
 	var d digester
 	var f fingerprint
-	var kept int64
 	return readContents(ctx, p.files, true, func(pc *piece) error {
-		if pc.off == 0 && !pc.hole {
-			pc.file.elf = slices.Equal(pc.data[:len(elfMagic)], elfMagic)
-		}
 		f.add(pc)
-		pc.keep(&kept)
 		if d.add(pc); pc.last {
 			pc.file.digest, pc.file.print = d.sum(), uint64(f)
 		}

@@ -3,6 +3,7 @@ package zpl
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 
@@ -174,10 +175,21 @@ func (w *writer) object(o *stream.Object, in *inode) (spill []byte, err error) {
 }
 
 func (w *writer) block(object uint64, typ uint32, offset uint64, data []byte) error {
-	return w.record(&stream.Write{
+	var sum stream.Checksum
+	sum.Update(data, binary.LittleEndian)
+	return w.summed(object, typ, offset, data, sum)
+}
+
+// summed writes a block whose checksum is known.
+func (w *writer) summed(object uint64, typ uint32, offset uint64, data []byte, sum stream.Checksum) error {
+	rec := &stream.Write{
 		Object: object, ObjType: typ, Offset: offset, LogicalSize: uint64(len(data)),
 		ToGUID: w.p.guid, ChecksumType: checksumFletcher4,
-	}, data)
+	}
+	if err := w.check.Check(rec); err != nil {
+		return fmt.Errorf("internal error: %w", err)
+	}
+	return w.out.WriteSummed(rec, data, sum)
 }
 
 func (w *writer) spill(object uint64, data []byte) error {
@@ -337,7 +349,7 @@ func (w *writer) files(ctx context.Context) error {
 			}
 		}
 		if !pc.hole {
-			if err := w.block(current.Object, current.ObjType, uint64(pc.off), pc.data); err != nil {
+			if err := w.summed(current.Object, current.ObjType, uint64(pc.off), pc.data, pc.check); err != nil {
 				return err
 			}
 		}
