@@ -21,9 +21,9 @@ import (
 const blockSize = stream.OldMaxBlock
 
 const (
-	batchSize   = 1 << 20 // bytes of buffer
-	batchPieces = 256     // and blocks, so that small files are shared out too
-	batches     = 16      // in flight
+	batchSize   = 512 << 10 // bytes of buffer
+	batchPieces = 256       // and blocks, so that small files are shared out too
+	maxBuffers  = 16
 )
 
 // Small files are kept in memory from the first reading on, while there is room: opening them
@@ -99,11 +99,16 @@ type contents struct {
 // each file has at least one piece, which may be a hole. With sums, pieces come with their
 // SHA-256, but with data only where it is to be kept. Errors name the file.
 func readContents(ctx context.Context, files []*file, sums bool, emit func(*piece) error) error {
+	workers := runtime.GOMAXPROCS(0)
+	inFlight := 4 + 2*workers
+	if !sums { // they have buffers
+		inFlight = min(inFlight, maxBuffers)
+	}
 	c := &contents{
 		files: files, sums: sums, emit: emit, open: make(map[*openFile]bool),
-		free: make(chan *batch, batches), todo: make(chan *batch, batches), order: make(chan *batch, batches),
+		free: make(chan *batch, inFlight), todo: make(chan *batch, inFlight), order: make(chan *batch, inFlight),
 	}
-	for range batches {
+	for range inFlight {
 		c.free <- &batch{}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -113,7 +118,7 @@ func readContents(ctx context.Context, files []*file, sums bool, emit func(*piec
 		defer close(c.order)
 		c.generate(ctx)
 	})
-	for range runtime.GOMAXPROCS(0) {
+	for range workers {
 		wg.Go(func() {
 			var scratch []byte // what is only digested goes here: it stays in the core's cache
 			if c.sums {
