@@ -23,7 +23,7 @@ const blockSize = stream.OldMaxBlock
 const (
 	batchSize   = 512 << 10 // bytes of buffer
 	batchPieces = 256       // and blocks, so that small files are shared out too
-	maxBuffers  = 16
+	maxBuffers  = 16        // batches with one
 )
 
 // Small files are kept in memory from the first reading on, while there is room: opening them
@@ -53,7 +53,7 @@ type file struct {
 type piece struct {
 	file  *file
 	off   int64
-	data  []byte            // padded with zeros to whole blocks; nil in a hole
+	data  []byte            // padded with zeros to whole blocks; nil in a hole, and if only digested
 	n     int               // bytes of contents in data
 	sum   [sha256.Size]byte // when contents are digested
 	check stream.Checksum   // of data, when they are written
@@ -101,7 +101,7 @@ type contents struct {
 func readContents(ctx context.Context, files []*file, sums bool, emit func(*piece) error) error {
 	workers := runtime.GOMAXPROCS(0)
 	inFlight := 4 + 2*workers
-	if !sums { // they have buffers
+	if !sums { // each has a buffer
 		inFlight = min(inFlight, maxBuffers)
 	}
 	c := &contents{

@@ -29,7 +29,7 @@
 // # Memory
 //
 // About 110 bytes for each file, the entries of the largest directory, 32 MiB of small files and
-// 16 MiB of buffers.
+// up to 8 MiB of buffers.
 //
 // Source of the format: zfs_znode.h, zfs_sa.c, zfs_acl.c and dmu_send.c of illumos and
 // OpenZFS, as facts.
