@@ -8,35 +8,36 @@ package smf
 
 // Repository is what a repository holds. Services have unique names.
 type Repository struct {
-	Services []*Service
+	Services []*Service `json:"services"`
 }
 
 // Service is a service without the "svc:/", such as "system/cron", and its instances.
 type Service struct {
-	Name      string
-	Groups    []*Group
-	Instances []*Instance
+	Name      string      `json:"name"`
+	Groups    []*Group    `json:"groups"`
+	Instances []*Instance `json:"instances"`
 }
 
 // Instance is an instance of a service, by its own name alone, such as "default".
 type Instance struct {
-	Name      string
-	Groups    []*Group
-	Snapshots []*Snapshot
+	Name      string      `json:"name"`
+	Groups    []*Group    `json:"groups"`
+	Snapshots []*Snapshot `json:"snapshots"`
 }
 
 // Group is a property group. Its name is unique in its service or instance.
 type Group struct {
-	Name, Type string
-	Flags      uint32 // 0 in all that persists
-	Properties []*Property
+	Name       string      `json:"name"`
+	Type       string      `json:"type"`
+	Flags      uint32      `json:"flags"` // 0 in all that persists
+	Properties []*Property `json:"properties"`
 }
 
 // Property has a name that is unique in its group, a type and any number of values in order.
 type Property struct {
-	Name   string
-	Type   Type
-	Values []string // as the database has them: "1" for true, lower-case hex for opaque
+	Name   string   `json:"name"`
+	Type   Type     `json:"type"`
+	Values []string `json:"values"` // as the database has them: "1" for true, lower-case hex for opaque
 }
 
 // Type is the type of a property by the letters of the database.
@@ -62,15 +63,15 @@ const (
 
 // Snapshot is what an instance and its service were at some moment.
 type Snapshot struct {
-	Name   string // "initial", "last-import", "previous", "running"
-	Levels []Level
+	Name   string  `json:"name"` // "initial", "last-import", "previous", "running"
+	Levels []Level `json:"levels"`
 }
 
 // Level is one part of a snapshot: number 1 holds the groups of the instance, 2 those of
 // the service.
 type Level struct {
-	Number   int
-	Service  string
-	Instance string // empty in level 2
-	Groups   []*Group
+	Number   int      `json:"level"`
+	Service  string   `json:"service"`
+	Instance string   `json:"instance,omitempty"` // empty in level 2
+	Groups   []*Group `json:"groups"`
 }

@@ -36,8 +36,7 @@ func (r *Repository) WriteText(w io.Writer) error {
 			fmt.Fprintf(t, "instance %s:%s\n", s.Name, i.Name)
 			t.groups(i.Groups, "  ")
 			for _, snap := range sortedBy(i.Snapshots, func(s *Snapshot) string { return s.Name }) {
-				levels := slices.SortedStableFunc(slices.Values(snap.Levels), func(a, b Level) int { return cmp.Compare(a.Number, b.Number) })
-				for _, l := range levels {
+				for _, l := range sortedLevels(snap.Levels) {
 					fmt.Fprintf(t, "snapshot %s:%s %s level %d %s %s\n",
 						s.Name, i.Name, snap.Name, l.Number, l.Service, cmp.Or(l.Instance, "-"))
 					t.groups(l.Groups, "    ")
@@ -74,4 +73,8 @@ func quote(s string) string {
 
 func sortedBy[T any](list []T, key func(T) string) []T {
 	return slices.SortedStableFunc(slices.Values(list), func(a, b T) int { return strings.Compare(key(a), key(b)) })
+}
+
+func sortedLevels(levels []Level) []Level {
+	return slices.SortedStableFunc(slices.Values(levels), func(a, b Level) int { return cmp.Compare(a.Number, b.Number) })
 }

@@ -3,9 +3,7 @@ package sqlite2
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 )
@@ -20,28 +18,25 @@ func Encode(schema []string, rows map[string][]Row) ([]byte, error) {
 
 func encode(order byteOrder, schema []string, rows map[string][]Row) ([]byte, error) {
 	w := &writer{order: order}
-	w.grow()
+	header := w.page(w.grow())
 	w.grow() // the root of sqlite_master
 	if err := w.objects(schema, rows); err != nil {
 		return nil, err
 	}
-	if len(w.db)/pageSize > math.MaxInt32 {
-		return nil, errors.New("database over 2 TiB")
-	}
-	copy(w.db, magic)
-	put := func(at int, n uint32) { order.PutUint32(w.db[at:], n) }
-	put(orderAt, orderMark)
-	put(cookieAt, uint32(len(schema)))
-	put(fileFormatAt, fileFormat)
-	put(cacheSizeAt, 2000) // SQLite's default
-	put(safetyAt, 2)       // as configd sets it
-	return w.db, nil
+	copy(header, magic)
+	order.PutUint32(header[orderAt:], orderMark)
+	order.PutUint32(header[cookieAt:], uint32(len(schema)))
+	order.PutUint32(header[fileFormatAt:], fileFormat)
+	order.PutUint32(header[cacheSizeAt:], 2000) // SQLite's default
+	order.PutUint32(header[safetyAt:], 2)       // as configd sets it
+	return bytes.Join(w.pages, nil), nil
 }
 
-// writer appends pages to a file.
+// writer makes the pages of a file.
 type writer struct {
-	db    []byte
 	order byteOrder
+	pages [][]byte
+	room  []byte // for more of them
 }
 
 type byteOrder interface {
@@ -51,11 +46,15 @@ type byteOrder interface {
 
 // grow adds a page of zeros and returns its number.
 func (w *writer) grow() uint32 {
-	w.db = append(w.db, make([]byte, pageSize)...)
-	return uint32(len(w.db) / pageSize)
+	if len(w.room) == 0 {
+		w.room = make([]byte, 64*pageSize)
+	}
+	w.pages = append(w.pages, w.room[:pageSize:pageSize])
+	w.room = w.room[pageSize:]
+	return uint32(len(w.pages))
 }
 
-func (w *writer) page(no uint32) []byte { return w.db[start(no):][:pageSize] }
+func (w *writer) page(no uint32) []byte { return w.pages[no-1] }
 
 // objects writes all trees, that of sqlite_master last.
 func (w *writer) objects(statements []string, rows map[string][]Row) error {
@@ -199,23 +198,23 @@ func (w *writer) cell(e entry) []byte {
 	w.order.PutUint16(c[4:], uint16(len(e.key)))
 	c[8], c[9] = byte(len(e.key)>>16), byte(len(e.data)>>16)
 	w.order.PutUint16(c[10:], uint16(len(e.data)))
-	payload := slices.Concat(e.key, e.data)
-	local := min(size, maxLocal)
-	c = append(c, payload[:local]...)
-	if size > maxLocal {
-		c = w.order.AppendUint32(c, w.overflow(payload[local:]))
+	if size <= maxLocal {
+		c = append(append(c, e.key...), e.data...)
+		return c[:cap(c)]
 	}
-	return c[:cap(c)]
+	payload := slices.Concat(e.key, e.data)
+	c = append(c, payload[:maxLocal]...)
+	return w.order.AppendUint32(c, w.overflow(payload[maxLocal:]))
 }
 
 // overflow writes a chain of pages and returns the first.
 func (w *writer) overflow(payload []byte) uint32 {
-	first := uint32(len(w.db)/pageSize) + 1
+	first := uint32(len(w.pages)) + 1
 	for len(payload) > 0 {
 		p := w.page(w.grow())
 		n := copy(p[4:], payload)
 		if payload = payload[n:]; len(payload) > 0 {
-			w.order.PutUint32(p, uint32(len(w.db)/pageSize)+1)
+			w.order.PutUint32(p, uint32(len(w.pages))+1)
 		}
 	}
 	return first
