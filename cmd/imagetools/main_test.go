@@ -32,6 +32,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmp"))
 			return os.Mkdir(filepath.Join(env.WorkDir, "tmp"), 0o777)
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"makerepositories": makeRepositories},
 		Condition: func(cond string) (bool, error) {
 			return cond == "root" && os.Geteuid() == 0, nil
 		},
