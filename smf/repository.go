@@ -2,6 +2,9 @@
 // from which a SmartOS zone takes its services: services, their instances, property groups
 // and snapshots.
 //
+//	r, err := smf.Decode(db)
+//	err = r.WriteText(os.Stdout)
+//
 // The numbers that tie the rows of the database together are no part of it: two repositories
 // that say the same are equal here, whoever numbered them.
 package smf

@@ -15,39 +15,43 @@ type rows struct {
 	file *sqlite2.File
 }
 
-// row is a row that tells its place with a fault.
+// rowPlace is where a row is, for faults.
+type rowPlace struct {
+	rows   *rows
+	table  string
+	no     int32
+	offset int
+}
+
+// row is a row of a table.
 type row struct {
-	sqlite2.Row
-	table string
-	rows  *rows
+	rowPlace
+	values []sqlite2.Value
 }
 
 func (r *rows) each(table string) iter.Seq[row] {
 	return func(yield func(row) bool) {
 		for x := range r.file.Rows(table) {
-			if !yield(row{x, table, r}) {
+			if !yield(row{rowPlace{r, table, x.ID, x.Offset}, x.Values}) {
 				return
 			}
 		}
 	}
 }
 
-// pageSize is that of the databases.
-const pageSize = 1024
-
-func (r row) fault(format string, args ...any) {
-	r.rows.Add("", fmt.Errorf("%s, row %d (page %d, byte %d): "+format,
-		append([]any{r.table, r.ID, r.Offset/pageSize + 1, r.Offset}, args...)...))
+func (p rowPlace) fault(format string, args ...any) {
+	p.rows.Add("", fmt.Errorf("%s, row %d (page %d, byte %d): "+format,
+		append([]any{p.table, p.no, p.offset/sqlite2.PageSize + 1, p.offset}, args...)...))
 }
 
-func (r row) check(err error) {
+func (p rowPlace) check(err error) {
 	if err != nil {
-		r.fault("%w", err)
+		p.fault("%w", err)
 	}
 }
 
-func (r row) null(column int) bool   { return r.Values[column].Null }
-func (r row) text(column int) string { return r.Values[column].Text }
+func (r row) null(column int) bool   { return r.values[column].Null }
+func (r row) text(column int) string { return r.values[column].Text }
 
 // number is a column with a number in the form that configd writes.
 func (r row) number(column int) uint32 {
@@ -71,9 +75,9 @@ func (r row) id(column int) uint32 {
 
 // rowid is the number of the row, from 1.
 func (r row) rowid() uint32 {
-	if r.ID < 1 {
+	if r.no < 1 {
 		r.fault("it has a number below 1")
 		return 0
 	}
-	return uint32(r.ID)
+	return uint32(r.no)
 }

@@ -125,8 +125,8 @@ func TestFullPages(t *testing.T) {
 		if n > 50 {
 			pages += (n-51)/51 + 2
 		}
-		if len(db) != pages*pageSize {
-			t.Errorf("%d rows: %d pages, want %d", n, len(db)/pageSize, pages)
+		if len(db) != pages*PageSize {
+			t.Errorf("%d rows: %d pages, want %d", n, len(db)/PageSize, pages)
 		}
 	}
 }

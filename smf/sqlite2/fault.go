@@ -30,7 +30,7 @@ type faults struct {
 func (f *faults) add(offset int, format string, args ...any) {
 	f.count++
 	if f.count <= maxFaults {
-		f.list = append(f.list, &FormatError{offset/pageSize + 1, offset, fmt.Errorf(format, args...)})
+		f.list = append(f.list, &FormatError{offset/PageSize + 1, offset, fmt.Errorf(format, args...)})
 	}
 }
 

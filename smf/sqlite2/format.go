@@ -24,14 +24,14 @@ const (
 
 // Sizes of pages and of what is in them.
 const (
-	pageSize     = 1024
-	pageHeader   = 8   // right child, first cell, first free block
-	cellHeader   = 12  // left child, lengths, next cell
-	maxLocal     = 236 // payload in a cell; the rest is in overflow pages
-	overflowSize = pageSize - 4
+	PageSize     = 1024 // of every file
+	pageHeader   = 8    // right child, first cell, first free block
+	cellHeader   = 12   // left child, lengths, next cell
+	maxLocal     = 236  // payload in a cell; the rest is in overflow pages
+	overflowSize = PageSize - 4
 	masterRoot   = 2 // root of sqlite_master
 	maxPayload   = 1<<24 - 1
-	maxFreeList  = (pageSize - 8) / 4
+	maxFreeList  = (PageSize - 8) / 4
 )
 
 // cellSize is the room that a payload takes in a page.

@@ -69,18 +69,15 @@ func Open(db []byte) (*File, error) {
 	if err := r.header(); err != nil {
 		return nil, err
 	}
-	r.use = make([]string, len(db)/pageSize+1)
+	r.use = make([]string, len(db)/PageSize+1)
 	r.use[1] = "the header"
 	f := &File{tables: map[string]*contents{}}
 	r.freeList()
-	roots := r.master(f)
-	for _, t := range roots {
+	for _, t := range r.master(f) {
 		f.tables[t.table.name] = r.table(t)
 	}
-	for no := 1; no < len(r.use); no++ {
-		if r.use[no] == "" {
-			r.add((no-1)*pageSize, "nothing uses the page")
-		}
+	if r.count == 0 { // below damaged pages many are not reached
+		r.unused()
 	}
 	if err := r.err(); err != nil {
 		return nil, err
@@ -98,10 +95,11 @@ type reader struct {
 
 // page is page no, which is one of the file.
 func (r *reader) page(no uint32) page {
-	return page{r.db[(int(no)-1)*pageSize:][:pageSize], r.order}
+	return page{r.db[start(no):][:PageSize], r.order}
 }
 
-func start(no uint32) int { return (int(no) - 1) * pageSize }
+// start is where a page begins in the file.
+func start(no uint32) int { return (int(no) - 1) * PageSize }
 
 // claim takes a page for a use. The number stands at an offset in the file.
 func (r *reader) claim(no uint32, use string, at int) bool {
@@ -117,11 +115,20 @@ func (r *reader) claim(no uint32, use string, at int) bool {
 	return false
 }
 
+// unused adds a fault for each page that has no use.
+func (r *reader) unused() {
+	for no := 1; no < len(r.use); no++ {
+		if r.use[no] == "" {
+			r.add(start(uint32(no)), "nothing uses the page")
+		}
+	}
+}
+
 // header checks page 1.
 func (r *reader) header() error {
 	db := r.db
 	fail := func(at int, format string, args ...any) error {
-		return &FormatError{at/pageSize + 1, at, fmt.Errorf(format, args...)}
+		return &FormatError{at/PageSize + 1, at, fmt.Errorf(format, args...)}
 	}
 	switch {
 	case len(db) == 0:
@@ -130,7 +137,7 @@ func (r *reader) header() error {
 		return fail(0, "an SQLite 3 database, not one of SQLite 2.1")
 	case !bytes.HasPrefix(db, []byte(magic)[:min(len(db), len(magic))]):
 		return fail(0, "no SQLite 2.1 database")
-	case len(db)%pageSize != 0 || len(db) < 2*pageSize:
+	case len(db)%PageSize != 0 || len(db) < 2*PageSize:
 		return fail(len(db), "the file ends within a page: %w", io.ErrUnexpectedEOF)
 	}
 	switch {
@@ -144,7 +151,7 @@ func (r *reader) header() error {
 	if n := r.page(1).u32(fileFormatAt); n != fileFormat {
 		return fail(fileFormatAt, "file format %d, not %d", n, fileFormat)
 	}
-	for at := headerEnd; at < pageSize; at++ {
+	for at := headerEnd; at < PageSize; at++ {
 		if db[at] != 0 {
 			r.add(at, "%#02x behind the header", db[at])
 			break

@@ -54,7 +54,7 @@ func TestNoDatabase(t *testing.T) {
 func findCell(t testing.TB, db []byte, is func(p page, c cell) bool) int {
 	t.Helper()
 	r := &reader{db: db, order: binary.LittleEndian}
-	for no := uint32(2); int(no) <= len(db)/pageSize; no++ {
+	for no := uint32(2); int(no) <= len(db)/PageSize; no++ {
 		p := r.page(no)
 		tree := treeReader{reader: &reader{db: db}}
 		cells, ok := tree.cells(no, p)
@@ -84,7 +84,7 @@ func TestDamage(t *testing.T) {
 		damage func(db []byte)
 		want   string
 	}{
-		"a page that is its own child": {func(db []byte) { le.PutUint32(db[inner:], uint32(at/pageSize+1)) }, "belongs to"},
+		"a page that is its own child": {func(db []byte) { le.PutUint32(db[inner:], uint32(at/PageSize+1)) }, "belongs to"},
 		"no such page":                 {func(db []byte) { le.PutUint32(db[at:], 1<<31) }, "no page 2147483648"},
 		"the header as a child":        {func(db []byte) { le.PutUint32(db[at:], 1) }, "page 1 belongs to the header"},
 		"no right child":               {func(db []byte) { le.PutUint32(db[at:], 0) }, "a child of a leaf"},
@@ -110,7 +110,7 @@ func TestDamage(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
-		if fe, ok := errors.AsType[*FormatError](err); !ok || fe.Page != fe.Offset/pageSize+1 {
+		if fe, ok := errors.AsType[*FormatError](err); !ok || fe.Page != fe.Offset/PageSize+1 {
 			t.Errorf("%s: %#v", name, fe)
 		}
 	}
@@ -119,8 +119,8 @@ func TestDamage(t *testing.T) {
 func TestFreeList(t *testing.T) {
 	le := binary.LittleEndian
 	good := testDB(t)
-	pages := len(good) / pageSize
-	db := append(slices.Clone(good), bytes.Repeat([]byte{0xff}, 3*pageSize)...) // free pages hold anything
+	pages := len(good) / PageSize
+	db := append(slices.Clone(good), bytes.Repeat([]byte{0xff}, 3*PageSize)...) // free pages hold anything
 	if _, err := Open(db); err == nil || !strings.Contains(err.Error(), "nothing uses the page") {
 		t.Errorf("pages that are lost: %v", err)
 	}
@@ -167,7 +167,7 @@ func TestFlippedBits(t *testing.T) {
 		} else if changed := changedValues(want, readRows(t, good)); len(changed) == 0 {
 			nothing++
 			// The numbers of the rows of sqlite_master, on page 2, are nobody's key.
-			if i >= headerEnd && i/pageSize+1 != masterRoot && sqlitetest.Check(good) == nil {
+			if i >= headerEnd && i/PageSize+1 != masterRoot && sqlitetest.Check(good) == nil {
 				t.Errorf("byte %d, bit %d: no change at all", i, bit)
 			}
 		} else {

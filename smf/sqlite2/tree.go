@@ -86,7 +86,7 @@ func (t *treeReader) walk(no uint32, at, depth int) {
 // cells are the cells of a page in the order of their keys. Together with the free blocks
 // they must cover the page.
 func (t *treeReader) cells(no uint32, p page) ([]cell, bool) {
-	var covered [pageSize / 4]bool
+	var covered [PageSize / 4]bool
 	cover := func(at, size int) bool {
 		for i := at / 4; i < (at+size)/4; i++ {
 			if covered[i] {
@@ -100,12 +100,12 @@ func (t *treeReader) cells(no uint32, p page) ([]cell, bool) {
 	var cells []cell
 	from := 4
 	for at := p.u16(from); at != 0; {
-		if at%4 != 0 || at < pageHeader || at > pageSize-cellHeader {
+		if at%4 != 0 || at < pageHeader || at > PageSize-cellHeader {
 			t.fault(start(no)+from, "a cell at %d of the page", at)
 			return nil, false
 		}
 		c := p.cell(at)
-		if at+c.size() > pageSize || !cover(at, c.size()) {
+		if at+c.size() > PageSize || !cover(at, c.size()) {
 			t.fault(start(no)+at, "a cell of %d bytes at %d of the page overlaps its end or another", c.size(), at)
 			return nil, false
 		}
@@ -115,12 +115,12 @@ func (t *treeReader) cells(no uint32, p page) ([]cell, bool) {
 	}
 	from = 6
 	for at, end := p.u16(from), pageHeader; at != 0; {
-		if at%4 != 0 || at < end || at > pageSize-4 {
+		if at%4 != 0 || at < end || at > PageSize-4 {
 			t.fault(start(no)+from, "a free block at %d of the page", at)
 			return nil, false
 		}
 		size := p.u16(at)
-		if size%4 != 0 || size < 4 || at+size > pageSize || !cover(at, size) {
+		if size%4 != 0 || size < 4 || at+size > PageSize || !cover(at, size) {
 			t.fault(start(no)+at, "a free block of %d bytes at %d of the page", size, at)
 			return nil, false
 		}

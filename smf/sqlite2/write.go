@@ -47,10 +47,10 @@ type byteOrder interface {
 // grow adds a page of zeros and returns its number.
 func (w *writer) grow() uint32 {
 	if len(w.room) == 0 {
-		w.room = make([]byte, 64*pageSize)
+		w.room = make([]byte, 64*PageSize)
 	}
-	w.pages = append(w.pages, w.room[:pageSize:pageSize])
-	w.room = w.room[pageSize:]
+	w.pages = append(w.pages, w.room[:PageSize:PageSize])
+	w.room = w.room[PageSize:]
 	return uint32(len(w.pages))
 }
 
@@ -176,7 +176,7 @@ func (w *writer) tree(root uint32, entries []entry) uint32 {
 // split calls full for each run of cells that fills a page, with the number of the cell
 // behind it, which is in no page. It returns where the cells of the last page begin.
 func split(cells [][]byte, full func(from, to int)) (last int) {
-	from, free := 0, pageSize-pageHeader
+	from, free := 0, PageSize-pageHeader
 	for i := 0; i < len(cells); i++ {
 		if len(cells[i]) <= free {
 			free -= len(cells[i])
@@ -186,7 +186,7 @@ func split(cells [][]byte, full func(from, to int)) (last int) {
 			i-- // the last page must not be empty
 		}
 		full(from, i)
-		from, free = i+1, pageSize-pageHeader
+		from, free = i+1, PageSize-pageHeader
 	}
 	return from
 }
@@ -232,8 +232,8 @@ func (w *writer) fill(no uint32, cells [][]byte, children []uint32) {
 		w.order.PutUint32(p[at:], children[i])
 		at, link = at+len(c), at+6
 	}
-	if at < pageSize {
+	if at < PageSize {
 		w.order.PutUint16(p[6:], uint16(at))
-		w.order.PutUint16(p[at:], uint16(pageSize-at))
+		w.order.PutUint16(p[at:], uint16(PageSize-at))
 	}
 }
