@@ -62,7 +62,7 @@ func (r storedRow) values(t *table) []Value {
 
 // Open reads a database and checks all of it: that every page is used exactly once and to
 // the last byte, that keys are in order and leaves at one depth, that records have the form
-// SQLite gives them, and that indexes have an entry for each row and no other. Its errors
+// SQLite gives them, and that indexes have an entry for each row and no other. Faults
 // are [FormatError]s, the first 20 of them joined. It keeps db.
 func Open(db []byte) (*File, error) {
 	r := &reader{db: db}
