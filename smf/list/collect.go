@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"imagetools/tree/source"
 )
@@ -12,8 +13,9 @@ import (
 // Manifest is an entry with what was found for it.
 type Manifest struct {
 	Entry
-	Place string // "imagetools", "generic" ...; empty for an optional manifest that is nowhere
-	XML   []byte // with the services switched on or off
+	Place string    // "imagetools", "generic" ...; empty for an optional manifest that is nowhere
+	XML   []byte    // with the services switched on or off
+	Time  time.Time // of the last change; zero for those that the program carries
 }
 
 // String is the line of a report: "generic: network/ssh.xml enabled".
@@ -28,13 +30,16 @@ func (m Manifest) String() string {
 const maxTotal = 64 << 20
 
 // Collect finds and edits the manifests of all entries, in their order. What is found nowhere
-// or cannot be read is reported at once.
+// or cannot be read is reported together.
 func (l *List) Collect(p *Places) ([]Manifest, error) {
+	if len(l.Entries) == 0 {
+		return nil, fmt.Errorf("list %q: names no manifest", l.Name)
+	}
 	faults := source.Faults{Limit: maxFaults}
 	var manifests []Manifest
 	missing, total := false, 0
 	for _, e := range l.Entries {
-		text, where, err := p.read(e.Name)
+		found, err := p.read(e.Name)
 		absent := errors.Is(err, fs.ErrNotExist)
 		if err != nil && !(absent && e.Optional) {
 			if absent {
@@ -43,9 +48,9 @@ func (l *List) Collect(p *Places) ([]Manifest, error) {
 			faults.Add(lineKey(e.Line), fmt.Errorf("list %q: line %d: manifest %q: %w", l.Name, e.Line, e.Name, err))
 			continue
 		}
-		m := Manifest{Entry: e, Place: where}
+		m := Manifest{Entry: e, Place: found.place, Time: found.time}
 		if err == nil {
-			m.XML = Edit(text, e.Enabled)
+			m.XML = Edit(found.text, e.Enabled)
 		}
 		if total += len(m.XML); total > maxTotal {
 			return nil, fmt.Errorf("list %q: line %d: all manifests to here have more than %d bytes", l.Name, e.Line, maxTotal)

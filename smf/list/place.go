@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 //go:embed manifest
@@ -101,26 +102,32 @@ func (p *Places) Close() {
 // maxManifest bounds a manifest; the largest of a platform has 70 KB.
 const maxManifest = 4 << 20
 
-// read returns the manifest of a name from the first place that has a regular file of it, and
-// the name of that place.
-func (p *Places) read(name string) (text []byte, where string, err error) {
+// found is a manifest as it is in a place.
+type found struct {
+	place string
+	text  []byte
+	time  time.Time
+}
+
+// read returns the manifest of a name from the first place that has a regular file of it.
+func (p *Places) read(name string) (found, error) {
 	for _, at := range p.list {
 		info, err := fs.Stat(at.fsys, name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 			continue
 		case err != nil:
-			return nil, "", fmt.Errorf("%s: %w", at.dir, err)
+			return found{}, fmt.Errorf("%s: %w", at.dir, err)
 		case !info.Mode().IsRegular():
 			continue
 		}
 		text, err := readAll(at.fsys, name)
 		if err != nil {
-			return nil, "", fmt.Errorf("%s: %w", at.dir, err)
+			return found{}, fmt.Errorf("%s: %w", at.dir, err)
 		}
-		return text, at.name, nil
+		return found{at.name, text, info.ModTime()}, nil
 	}
-	return nil, "", fs.ErrNotExist
+	return found{}, fs.ErrNotExist
 }
 
 func readAll(fsys fs.FS, name string) ([]byte, error) {
