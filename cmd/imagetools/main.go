@@ -70,7 +70,21 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 	root.SetErr(env.Stderr)
 	root.SetIn(env.Stdin)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.Usagef("%s: %w", c.Name(), err) })
-	root.AddCommand(newCatCommand(env), newCreateImageCommand(env), newDiffCommand(env), newExtractCommand(env), newInspectCommand(env), newLintCommand(env), newLsCommand(env), newOverlayCommand(env), newSMFCommand(env), newStreamCommand(env), newVerifyCommand(env), newVersionCommand(env))
+	root.AddCommand(
+		newCatCommand(env),
+		newCreateImageCommand(env),
+		newCreateSMFRepoCommand(env),
+		newDiffCommand(env),
+		newExtractCommand(env),
+		newInspectCommand(env),
+		newLintCommand(env),
+		newLsCommand(env),
+		newOverlayCommand(env),
+		newSMFCommand(env),
+		newStreamCommand(env),
+		newVerifyCommand(env),
+		newVersionCommand(env),
+	)
 	return root
 }
 

@@ -16,19 +16,25 @@ func TestMain(m *testing.M) {
 		return func() { os.Exit(run(context.Background(), cli.NewEnv(), name, os.Args[1:])) }
 	}
 	testscript.Main(m, map[string]func(){
-		"imagetools":   func() { main() },
-		"create-image": as("create-image"),
+		"imagetools":      func() { main() },
+		"create-image":    as("create-image"),
+		"create-smf-repo": as("create-smf-repo"),
 	})
 }
 
 // TestScript runs the command line as users do; see testdata/script.
 func TestScript(t *testing.T) {
+	live, err := filepath.Abs("../../doc/smartos-live")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SOURCE_DATE_EPOCH", "")
+			env.Setenv("SMARTOS_LIVE", live)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmp"))
 			return os.Mkdir(filepath.Join(env.WorkDir, "tmp"), 0o777)
 		},
