@@ -30,14 +30,20 @@ func TestParseZones(t *testing.T) {
 	got, err := parseZones(`0:global:running:/:::shared:0
 12:54a2:running:/zones/54a2:54a2:joyent:excl:12
 -:77b1:installed:/zones/77b1:77b1:joyent:excl:13
-3:odd:shutting_down:/zones/a\:b\\c:odd:lx
+3:odd:shutting_down:/zones/a\:b\\c:odd:lx:excl
 `)
-	want := []zone{{"54a2", "running", "/zones/54a2"}, {"odd", "shutting_down", `/zones/a:b\c`}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(zone{})); diff != "" || err != nil {
+	want := []Zone{
+		{Name: "54a2", ID: "12", State: "running", Path: "/zones/54a2", UUID: "54a2", Brand: "joyent"},
+		{Name: "77b1", State: "installed", Path: "/zones/77b1", UUID: "77b1", Brand: "joyent"},
+		{Name: "odd", ID: "3", State: "shutting_down", Path: `/zones/a:b\c`, UUID: "odd", Brand: "lx"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if got, err := parseZones("12:54a2:running\n"); err == nil {
-		t.Errorf("a line without zonepath gives %v", got)
+	for _, line := range []string{"12:54a2:running", "-:a:asleep:/zones/a:u:joyent:excl", "-:-a:installed:/zones/a:u:joyent:excl", "-:a:installed:zones:u:joyent:excl"} {
+		if got, err := parseZones(line + "\n"); err == nil || !strings.Contains(err.Error(), line) {
+			t.Errorf("parseZones(%q) = %v, %v", line, got, err)
+		}
 	}
 }
 
@@ -73,7 +79,7 @@ func TestCheckZones(t *testing.T) {
 		{"zones/halted", false, false}, {"zones/runner", false, false}, {"zones", false, false}, {"zones/run-disk1", false, false},
 		{"zones/halted-disk0", true, false}, {"tank/zones/run", false, false},
 	} {
-		d := &PoolDataset{Name: test.name, Volume: test.volume, zfs: FindZFS()}
+		d := &PoolDataset{Name: test.name, Volume: test.volume, zfs: (&Host{}).ZFS()}
 		err := d.CheckZones(context.Background())
 		running, ok := errors.AsType[*RunningZoneError](err)
 		if ok != test.running || (err != nil) != test.running || ok && running.Zone != "run" {
@@ -81,7 +87,7 @@ func TestCheckZones(t *testing.T) {
 		}
 	}
 	standIn(t, map[string]string{"zoneadm": "echo 'no privileges' >&2; exit 1"})
-	err := (&PoolDataset{Name: "zones/x", zfs: FindZFS()}).CheckZones(context.Background())
+	err := (&PoolDataset{Name: "zones/x", zfs: (&Host{}).ZFS()}).CheckZones(context.Background())
 	if err == nil || !strings.Contains(err.Error(), "zoneadm list -pc: exit status 1: no privileges") {
 		t.Errorf("where zoneadm fails: %v", err)
 	}
@@ -142,11 +148,15 @@ func FuzzParseZones(f *testing.F) {
 
 // A program that does not end when asked to is killed.
 func TestCommandIsKilled(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready := filepath.Join(t.TempDir(), "ready")
-	cmd := newCommand(ctx, "/bin/sh", "-c", `trap "" TERM; : >"$0"; while :; do sleep 0.1; done`, ready)
+	cmd, err := (&Host{}).newProcess(ctx, Command{Program: "/bin/sh", Args: []string{"-c", `trap "" TERM; : >"$0"; while :; do sleep 0.1; done`, ready}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd.WaitDelay = 200 * time.Millisecond
-	if err := cmd.Start(); err != nil {
+	if err := cmd.start(); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -156,7 +166,7 @@ func TestCommandIsKilled(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
-	if err := cmd.explain(cmd.Wait()); !errors.Is(err, context.Canceled) {
+	if err := cmd.wait(); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -13,7 +13,7 @@ type Sending struct {
 	snapshot *snapshot
 	ctx      context.Context
 	cancel   context.CancelFunc
-	cmd      *command
+	cmd      *process
 	out      io.ReadCloser
 	wait     func() error // waits for zfs send, once
 	close    func() error
@@ -32,15 +32,17 @@ func (d *PoolDataset) Send(ctx context.Context, now time.Time) (*Sending, error)
 	}
 	s := &Sending{snapshot: snapshot, ctx: ctx}
 	sending, cancel := context.WithCancel(ctx)
-	s.cmd, s.cancel = newCommand(sending, d.zfs.path, "send", snapshot.name), cancel
-	if s.out, err = s.cmd.StdoutPipe(); err == nil {
-		err = s.cmd.Start()
+	s.cancel = cancel
+	if s.cmd, err = d.zfs.host.newProcess(sending, Command{Program: "zfs", Args: []string{"send", snapshot.name}}); err == nil {
+		if s.out, err = s.cmd.StdoutPipe(); err == nil {
+			err = s.cmd.start()
+		}
 	}
 	if err != nil {
 		cancel()
-		return nil, errors.Join(s.cmd.explain(err), snapshot.destroy(ctx))
+		return nil, errors.Join(err, snapshot.destroy(ctx))
 	}
-	s.wait = sync.OnceValue(func() error { return s.cmd.explain(s.cmd.Wait()) })
+	s.wait = sync.OnceValue(s.cmd.wait)
 	s.close = sync.OnceValue(s.end)
 	return s, nil
 }

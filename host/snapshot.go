@@ -148,7 +148,7 @@ func (d *PoolDataset) take(ctx context.Context, now time.Time) (*snapshot, error
 	}
 	taking, cancel := context.WithTimeout(context.WithoutCancel(ctx), poolTimeout)
 	defer cancel()
-	_, err = newCommand(taking, d.zfs.path, "snapshot", s.name).output()
+	err = d.zfs.change(taking, "snapshot", s.name)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
 		return nil, err // it said no
 	}
@@ -171,7 +171,7 @@ func (s *snapshot) destroy(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), poolTimeout)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		_, err := newCommand(ctx, s.dataset.zfs.path, "destroy", s.name).output()
+		err := s.dataset.zfs.change(ctx, "destroy", s.name)
 		if err == nil || absent(err) {
 			return nil
 		}

@@ -62,13 +62,13 @@ func (s *Svccfg) Repository(ctx context.Context, manifests []ServiceManifest, im
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	db, file := filepath.Join(dir, "repository.db"), filepath.Join(dir, "manifest.xml")
+	env := append(slices.DeleteFunc(os.Environ(), isSvccfgVariable), "SVCCFG_REPOSITORY="+db, "SVCCFG_CONFIGD_PATH="+s.configd)
 	for i, m := range manifests {
 		if err := os.WriteFile(file, m.XML, 0o600); err != nil {
 			return nil, err
 		}
-		cmd := newCommand(ctx, s.svccfg, "import", file)
-		cmd.Env = append(slices.DeleteFunc(cmd.Env, isSvccfgVariable), "SVCCFG_REPOSITORY="+db, "SVCCFG_CONFIGD_PATH="+s.configd)
-		if _, err := cmd.output(); err != nil {
+		run := Command{Program: s.svccfg, Args: []string{"import", file}, Env: env}
+		if _, err := new(Host).Run(ctx, run); err != nil {
 			return nil, fmt.Errorf("import %s: %w", m.Name, err)
 		}
 		if imported != nil {

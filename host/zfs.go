@@ -12,14 +12,22 @@ import (
 
 // ZFS is the zfs(8) of this host. It is used with what illumos, OpenZFS and zfs-fuse have in
 // common, so `zfs get -p` rather than `zfs list -p`.
-type ZFS struct{ path string }
+type ZFS struct{ host *Host }
 
-// FindZFS returns the host's ZFS, or nil if it has none.
-func FindZFS() *ZFS {
-	if path := find("zfs"); path != "" {
-		return &ZFS{path}
+// ZFS returns the host's ZFS, or nil if it has none.
+func (h *Host) ZFS() *ZFS {
+	if !h.Has("zfs") {
+		return nil
 	}
-	return nil
+	return &ZFS{h}
+}
+
+func (z *ZFS) query(ctx context.Context, args ...string) (string, error) {
+	return z.host.Query(ctx, "zfs", args...)
+}
+
+func (z *ZFS) change(ctx context.Context, args ...string) error {
+	return z.host.Change(ctx, "zfs", args...)
 }
 
 // PoolDataset is a file system or a volume in a ZFS pool.
@@ -48,9 +56,9 @@ func (z *ZFS) Lookup(ctx context.Context, name string) (*PoolDataset, error) {
 	if !IsDatasetName(name) {
 		return nil, fmt.Errorf("%q cannot be the name of a dataset: %w", name, fs.ErrNotExist)
 	}
-	out, err := newCommand(ctx, z.path, "get", "-H", "-p", "-o", "property,value", "type,mountpoint", name).output()
+	out, err := z.query(ctx, "get", "-H", "-p", "-o", "property,value", "type,mountpoint", name)
 	if absent(err) {
-		return nil, &absentError{name}
+		return nil, &absentError{"dataset", name, "in ZFS"}
 	}
 	if err != nil {
 		return nil, err
@@ -76,12 +84,6 @@ func (z *ZFS) Lookup(ctx context.Context, name string) (*PoolDataset, error) {
 	return d, nil
 }
 
-// absentError is a dataset that does not exist.
-type absentError struct{ name string }
-
-func (e *absentError) Error() string        { return fmt.Sprintf("dataset %q does not exist in ZFS", e.name) }
-func (e *absentError) Is(target error) bool { return target == fs.ErrNotExist }
-
 // absent tells whether zfs failed because there is no such dataset or pool.
 func absent(err error) bool {
 	failed, ok := errors.AsType[*CommandError](err)
@@ -92,8 +94,8 @@ func absent(err error) bool {
 // datasets directly below it.
 func (d *PoolDataset) below(ctx context.Context) (snapshots, children []string, err error) {
 	// Sorted by name and asked for no more, zfs need not open every snapshot.
-	out, err := newCommand(ctx, d.zfs.path, "list", "-H", "-r", "-d", "1", "-t", "filesystem,volume,snapshot",
-		"-o", "name", "-s", "name", d.Name).output()
+	out, err := d.zfs.query(ctx, "list", "-H", "-r", "-d", "1", "-t", "filesystem,volume,snapshot",
+		"-o", "name", "-s", "name", d.Name)
 	if err != nil {
 		return nil, nil, err
 	}

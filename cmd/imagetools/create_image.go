@@ -25,6 +25,7 @@ import (
 	"imagetools/host"
 	"imagetools/image"
 	"imagetools/internal/cli"
+	"imagetools/internal/shell"
 	"imagetools/manifest"
 	"imagetools/tree/source"
 	"imagetools/zfs/stream"
@@ -230,7 +231,7 @@ func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, d
 	signal.Stop(closed)
 	progress.Finish()
 	if left, ok := errors.AsType[*host.LeftError](err); ok {
-		err = cli.Hint(errors.New(err.Error()), "zfs destroy "+shellQuote(left.Snapshot)) // not "interrupted; nothing was left"
+		err = cli.Hint(errors.New(err.Error()), "zfs destroy "+shell.Quote(left.Snapshot)) // not "interrupted; nothing was left"
 	}
 	if err != nil {
 		return withHint(err)
@@ -260,7 +261,7 @@ func (s *sending) Read(p []byte) (int, error) {
 func (o *createImageOptions) prepareDataset(ctx context.Context, env *cli.Env, ds *host.PoolDataset) error {
 	if err := ds.CheckZones(ctx); err != nil {
 		if running, ok := errors.AsType[*host.RunningZoneError](err); ok {
-			err = cli.Hint(err, "halt it first: zoneadm -z "+shellQuote(running.Zone)+" halt")
+			err = cli.Hint(err, "halt it first: zoneadm -z "+shell.Quote(running.Zone)+" halt")
 		}
 		return err
 	}
@@ -291,7 +292,7 @@ func (o *createImageOptions) dealWith(ctx context.Context, env *cli.Env, l host.
 		env.Warnf("%s, is left alone: the process runs", what)
 		return nil
 	case host.Unknown:
-		env.Warnf("%s of another host, is left alone; if that has ended, remove it: zfs destroy %s", what, shellQuote(l.Name))
+		env.Warnf("%s of another host, is left alone; if that has ended, remove it: zfs destroy %s", what, shell.Quote(l.Name))
 		return nil
 	}
 	remove := o.RemoveStale
@@ -330,7 +331,7 @@ func (o *createImageOptions) warnOfOutput(env *cli.Env, at *place) {
 		env.Warnf("the output folder is SOURCE itself, so images found there are packed into later ones; -o names another")
 	} else if err == nil && !excludes.Covers(path, true) {
 		env.Warnf("the output folder %q lies in SOURCE, so images found there are packed into later ones; -o names another, --exclude %s leaves it out",
-			o.Output, shellQuote("/"+path))
+			o.Output, shell.Quote("/"+path))
 	}
 }
 
@@ -534,7 +535,7 @@ type createdImage struct {
 
 // printResult prints what was made, of a dataset in ZFS if that is not empty.
 func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, dataset string) error {
-	install := fmt.Sprintf("imgadm install -m %s -f %s", shellQuote(res.ManifestPath), shellQuote(res.Image))
+	install := fmt.Sprintf("imgadm install -m %s -f %s", shell.Quote(res.ManifestPath), shell.Quote(res.Image))
 	file := res.Manifest.Files[0]
 	if o.JSON {
 		enc := json.NewEncoder(env.Stdout)
@@ -561,12 +562,4 @@ Done.  Now run this to install the image:
   %s
 `, res.Image, cli.Size(file.Size), cli.Size(res.StreamSize), res.ManifestPath, res.Manifest.UUID, file.SHA1, res.SHA256, install)
 	return err
-}
-
-// shellQuote writes a path as one can paste it.
-func shellQuote(s string) string {
-	if strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._/+-@:") == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

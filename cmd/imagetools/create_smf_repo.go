@@ -12,6 +12,7 @@ import (
 
 	"imagetools/host"
 	"imagetools/internal/cli"
+	"imagetools/internal/shell"
 	"imagetools/smf"
 	"imagetools/smf/list"
 )
@@ -205,7 +206,7 @@ func checkRepositoryPath(path string) error {
 	journal := path + "-journal"
 	if _, err := os.Lstat(journal); err == nil {
 		return cli.Hint(fmt.Errorf("%q: a journal of another repository, which would be played into the new one", journal),
-			"end what uses "+shellQuote(path)+", or remove both files")
+			"end what uses "+shell.Quote(path)+", or remove both files")
 	}
 	return nil
 }

@@ -141,7 +141,7 @@ func lookupPool(ctx context.Context, arg, pool string) (*host.PoolDataset, error
 	if pool != "" && (!host.IsDatasetName(name) || !strings.HasPrefix(name, pool+"/")) {
 		return nil, cli.Usagef("source %q: with --pool %s it must be NAME or %[2]s/NAME", arg, pool)
 	}
-	zfs := host.FindZFS()
+	zfs := (&host.Host{}).ZFS()
 	switch {
 	case zfs == nil && pool != "":
 		return nil, fmt.Errorf("source %q: --pool needs ZFS, and there is no program zfs on this host", arg)

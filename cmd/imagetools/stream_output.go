@@ -15,6 +15,7 @@ import (
 	"imagetools/compress"
 	"imagetools/image"
 	"imagetools/internal/cli"
+	"imagetools/internal/shell"
 )
 
 // streamOutput are the flags of commands that write a stream.
@@ -65,7 +66,7 @@ func (o *streamOutput) checkFile() error {
 	case info.IsDir():
 		return fmt.Errorf("%q: is a directory", o.File)
 	case !info.Mode().IsRegular():
-		return cli.Hint(fmt.Errorf("%q: is no regular file", o.File), "redirect standard output there: > "+shellQuote(o.File))
+		return cli.Hint(fmt.Errorf("%q: is no regular file", o.File), "redirect standard output there: > "+shell.Quote(o.File))
 	case !o.Force:
 		return cli.Hint(fmt.Errorf("%q: %w", o.File, image.ErrExists), "--force replaces it")
 	}
