@@ -25,6 +25,7 @@ oracles:
 	./test/oracle/prepare all
 	./test/imgmanifest/prepare
 	./test/conformance/debian-root
+	./test/smartos/prepare
 	go run ./test/reference/prepare
 
 test: oracles

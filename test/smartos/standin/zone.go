@@ -1,0 +1,285 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// zone is what the stand-ins in a zone share, as a folder.
+type zone struct{ dir string }
+
+// contract is a program as our scripts may call it.
+type contract struct {
+	name  string
+	forms [][]string // of the arguments; see match
+	// does is what it does, beyond being recorded; nil for nothing.
+	does func(z *zone, args []string) error
+}
+
+// contracts are the programs of platform and packages. A form is a list of words, each of them
+// itself or a blank to fill in:
+//
+//	FILE   a path that exists      PATH  an absolute path, or several with colons
+//	NAME   of a user, group, package or property      N  a number
+//	FMRI   of a service            ANY  any word      ...  the word before, any number of times
+var contracts = []contract{
+	{"crle", [][]string{{"-c", "PATH", "-l", "PATH", "-s", "PATH"}, {"-64", "-c", "PATH", "-l", "PATH", "-s", "PATH"}}, (*zone).crle},
+	{"git", [][]string{
+		{"clone", "ANY", "PATH"}, {"clone", "-b", "ANY", "ANY", "PATH"}, {"clone", "--branch", "ANY", "ANY", "PATH"},
+		{"clone", "--recurse-submodules", "-b", "ANY", "ANY", "PATH"}, {"clone", "--branch", "ANY", "--recurse-submodules", "ANY", "PATH"},
+		{"-C", "FILE", "submodule", "update", "--init"}, {"-C", "FILE", "submodule", "update", "--init", "--recursive"},
+	}, (*zone).git},
+	{"groupadd", [][]string{{"NAME"}, {"-g", "N", "NAME"}}, func(z *zone, args []string) error {
+		return newEntry("/etc/group", args[len(args)-1], fmt.Sprintf("::%s:", valueOf(args, "-g", "100")))
+	}},
+	{"mozilla-rootcerts", [][]string{{"install"}}, func(*zone, []string) error {
+		return writeFile("/etc/ssl/certs/stand-in.pem", "stand-in for the root certificates\n", 0o644)
+	}},
+	{"newaliases", [][]string{{}}, nil},
+	{"npm", [][]string{{"install", "-g", "ANY"}, {"install", "ANY"}, {"install", "--global", "ANY"}}, nil},
+	{"passwd", [][]string{{"-N", "NAME"}, {"-l", "NAME"}, {"-d", "NAME"}}, nil},
+	{"pkg_add", [][]string{{"ANY", "..."}, {"-u", "ANY", "..."}, {"-U", "ANY", "..."}}, (*zone).pkgAdd},
+	{"pkg_admin", [][]string{{"rebuild"}, {"fetch-pkg-vulnerabilities"}}, nil},
+	{"pkg_alternatives", [][]string{{"rebuild"}}, nil},
+	{"pkg_info", [][]string{{"-e", "ANY"}, {"-qe", "ANY"}}, (*zone).pkgInfo},
+	{"postmap", [][]string{{"FILE"}}, func(_ *zone, args []string) error { return writeFile(args[0]+".db", "stand-in\n", 0o644) }},
+	{"shutdown", [][]string{{"-y", "ANY", "ANY"}}, (*zone).shutdown},
+	{"sm-prepare-image", [][]string{{"-y"}}, (*zone).prepareImage},
+	{"svcadm", [][]string{
+		{"enable", "FMRI"}, {"enable", "-s", "FMRI"}, {"disable", "FMRI"}, {"disable", "-s", "FMRI"},
+		{"restart", "FMRI"}, {"refresh", "FMRI"}, {"clear", "FMRI"},
+	}, nil},
+	{"svccfg", [][]string{
+		{"import", "FILE"}, {"validate", "FILE"}, {"-s", "FMRI", "setprop", "NAME", "=", "ANY", "..."},
+		{"-s", "FMRI", "addpg", "NAME", "NAME"}, {"-s", "FMRI", "delprop", "NAME"}, {"-s", "FMRI", "refresh"}, {"delete", "FMRI"},
+	}, nil},
+	{"svcprop", [][]string{{"-p", "NAME", "FMRI"}}, func(*zone, []string) error { fmt.Println("false"); return nil }},
+	{"svcs", [][]string{{"-H", "-o", "state", "FMRI"}}, func(*zone, []string) error { fmt.Println("online"); return nil }},
+	{"useradd", [][]string{{"ANY", "..."}}, (*zone).useradd},
+	{"usermod", [][]string{{"ANY", "..."}}, (*zone).usermod},
+	{"zonename", [][]string{{}}, func(z *zone, _ []string) error {
+		name, err := os.ReadFile(filepath.Join(z.dir, "name"))
+		fmt.Println(string(name))
+		return err
+	}},
+}
+
+// inZone is the program name in a zone.
+func inZone(z *zone, name string, args []string) error {
+	return recorded(z.dir, name, args, func() error {
+		i := slices.IndexFunc(contracts, func(c contract) bool { return c.name == name })
+		if i < 0 {
+			return unknown("program %q in a zone", name)
+		}
+		c := contracts[i]
+		if !slices.ContainsFunc(c.forms, func(form []string) bool { return match(form, args) }) {
+			return unknown("%s %q", name, args)
+		}
+		if fails(z.dir, name, args) {
+			return fmt.Errorf("%s: the test has it fail", name)
+		}
+		if c.does == nil {
+			return nil
+		}
+		return c.does(z, args)
+	})
+}
+
+// fails tells whether the test wants this call to fail: the file "fail" holds lines of a
+// program's name and perhaps a word that is among its arguments.
+func fails(dir, name string, args []string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "packages", "fail"))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if len(words) > 0 && words[0] == name && (len(words) == 1 || slices.Contains(args, words[1])) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
+	pathForm = regexp.MustCompile(`^/[^:]*(:/[^:]*)*$`)
+	fmriForm = regexp.MustCompile(`^(svc:/)?[a-z][a-zA-Z0-9_,.-]*(/[a-zA-Z0-9_,.-]+)*(:[a-zA-Z0-9_,.-]+)*$`)
+)
+
+// match tells whether arguments have a form.
+func match(form, args []string) bool {
+	if len(form) > 0 && form[len(form)-1] == "..." {
+		form = form[:len(form)-1]
+		for len(form) < len(args) {
+			form = append(slices.Clip(form), form[len(form)-1])
+		}
+	}
+	return slices.EqualFunc(form, args, func(word, arg string) bool {
+		switch word {
+		case "FILE":
+			_, err := os.Stat(arg)
+			return err == nil
+		case "PATH":
+			return pathForm.MatchString(arg)
+		case "NAME":
+			return nameForm.MatchString(arg)
+		case "N":
+			return arg != "" && strings.Trim(arg, "0123456789") == ""
+		case "FMRI":
+			return fmriForm.MatchString(arg)
+		case "ANY":
+			return arg != ""
+		}
+		return word == arg
+	})
+}
+
+// valueOf returns the argument behind an option.
+func valueOf(args []string, option, otherwise string) string {
+	if i := slices.Index(args, option); i >= 0 && i+1 < len(args) {
+		return args[i+1]
+	}
+	return otherwise
+}
+
+func writeFile(path, text string, mode fs.FileMode) error {
+	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), mode))
+}
+
+// newEntry adds a line to a file such as /etc/passwd.
+func newEntry(path, name, rest string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, name+":") {
+			return said("%s: ERROR: %s is already in use. Choose another.", path, name)
+		}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(name + rest + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// crle writes what stands for a configuration of the runtime linker.
+func (z *zone) crle(args []string) error {
+	return writeFile(valueOf(args, "-c", ""), "stand-in: crle "+strings.Join(args, " ")+"\n", 0o644)
+}
+
+func (z *zone) git(args []string) error {
+	if args[0] != "clone" {
+		return nil
+	}
+	return os.MkdirAll(filepath.Join(args[len(args)-1], ".git"), 0o755)
+}
+
+// pkgAdd adds packages: the trees of the test's folder packages.
+func (z *zone) pkgAdd(args []string) error {
+	for _, name := range args {
+		if strings.HasPrefix(name, "-") {
+			continue
+		}
+		tree := filepath.Join(z.dir, "packages", name)
+		if _, err := os.Stat(tree); err != nil || strings.ContainsRune(name, '/') {
+			return said("pkg_add: no pkg found for '%s', sorry.\npkg_add: 1 package addition failed", name)
+		}
+		if out, err := exec.Command("cp", "-a", tree+"/.", "/").CombinedOutput(); err != nil {
+			return fmt.Errorf("pkg_add %s: %w: %s", name, err, out)
+		}
+		if err := writeFile(filepath.Join(pkgDB, name+"-1.0", "+CONTENTS"), "stand-in\n", 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pkgDB is where pkgsrc keeps what is installed.
+const pkgDB = "/opt/local/.pkgdb"
+
+func (z *zone) pkgInfo(args []string) error {
+	name := args[len(args)-1]
+	if _, err := os.Stat(filepath.Join(pkgDB, name+"-1.0")); err != nil {
+		return exitError(1)
+	}
+	if args[0] == "-e" {
+		fmt.Println(name + "-1.0")
+	}
+	return nil
+}
+
+// useradd knows the options of illumos (useradd(8)).
+func (z *zone) useradd(args []string) error {
+	options, names, err := flags(args, "m", "ugGdscPAkRe")
+	if err != nil {
+		return err
+	}
+	if len(names) != 1 || !nameForm.MatchString(names[0]) {
+		return unknown("useradd %q", args)
+	}
+	name := names[0]
+	home := options['d']
+	if home == "" {
+		home = "/home/" + name
+	}
+	err = newEntry("/etc/passwd", name, fmt.Sprintf(":x:%s:%s:%s:%s:%s", options['u'], options['g'], options['c'], home, options['s']))
+	if err == nil {
+		err = newEntry("/etc/shadow", name, ":*LK*:::::::")
+	}
+	if profiles := options['P']; err == nil && profiles != "" {
+		err = newEntry("/etc/user_attr", name, "::::type=normal;profiles="+profiles)
+	}
+	if _, make := options['m']; err == nil && make {
+		err = os.MkdirAll(home, 0o755)
+	}
+	return err
+}
+
+func (z *zone) usermod(args []string) error {
+	_, names, err := flags(args, "m", "ugGdscPAkRe")
+	if err == nil && (len(names) != 1 || !nameForm.MatchString(names[0])) {
+		err = unknown("usermod %q", args)
+	}
+	return err
+}
+
+// shutdown has the zone come down when its grace is over.
+func (z *zone) shutdown(args []string) error {
+	if !regexp.MustCompile(`^-g\d+$`).MatchString(args[1]) || !regexp.MustCompile(`^-i[05]$`).MatchString(args[2]) {
+		return unknown("shutdown %q", args)
+	}
+	return writeFile(filepath.Join(z.dir, haltAsked), "", 0o666)
+}
+
+// prepareImage removes what sm-prepare-image does of files, and shuts the zone down.
+func (z *zone) prepareImage([]string) error {
+	for _, pattern := range []string{
+		"/etc/ssh/ssh_*key*", "/var/ssh/ssh_*key*", "/etc/defaultrouter", "/etc/dhcp/*.dhc", "/etc/dhcp.*", "/etc/hostname.net*",
+		"/var/adm/*", "/var/cron/*", "/var/db/pkgin/*", "/var/svc/log/*", "/var/svc/provision*", "/var/log/*log.*",
+		"/root/.*history", "/root/.gnupg", "/root/.lesshst", "/root/.viminfo", "/root/.ssh/known_hosts",
+	} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			return err
+		}
+		for _, p := range paths {
+			if err := os.RemoveAll(p); err != nil {
+				return err
+			}
+		}
+	}
+	return z.shutdown([]string{"-y", "-g10", "-i0"})
+}
