@@ -20,9 +20,10 @@ type Sending struct {
 }
 
 // Send takes a snapshot of the dataset and returns the stream that a plain `zfs send` makes
-// of it: one snapshot, without properties and without datasets below. The snapshot is there
-// until Close, which must be called.
-func (d *PoolDataset) Send(ctx context.Context, now time.Time) (*Sending, error) {
+// of it: one snapshot, without properties and without datasets below. If from names a
+// snapshot, that of the dataset's origin or an earlier one of its own, it is incremental on
+// that. The snapshot is there until Close, which must be called.
+func (d *PoolDataset) Send(ctx context.Context, now time.Time, from string) (*Sending, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -33,7 +34,11 @@ func (d *PoolDataset) Send(ctx context.Context, now time.Time) (*Sending, error)
 	s := &Sending{snapshot: snapshot, ctx: ctx}
 	sending, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
-	if s.cmd, err = d.zfs.host.newProcess(sending, Command{Program: "zfs", Args: []string{"send", snapshot.name}}); err == nil {
+	args := []string{"send", snapshot.name}
+	if from != "" {
+		args = []string{"send", "-i", from, snapshot.name}
+	}
+	if s.cmd, err = d.zfs.host.newProcess(sending, Command{Program: "zfs", Args: args}); err == nil {
 		if s.out, err = s.cmd.StdoutPipe(); err == nil {
 			err = s.cmd.start()
 		}

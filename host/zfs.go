@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -114,4 +115,36 @@ func (d *PoolDataset) below(ctx context.Context) (snapshots, children []string, 
 func (d *PoolDataset) Children(ctx context.Context) ([]string, error) {
 	_, children, err := d.below(ctx)
 	return children, err
+}
+
+// SnapshotGUID returns the guid of a snapshot, by which streams know it. One that does not
+// exist gives fs.ErrNotExist.
+func (z *ZFS) SnapshotGUID(ctx context.Context, dataset, snapshot string) (uint64, error) {
+	name := dataset + "@" + snapshot
+	if !IsDatasetName(dataset) || !IsDatasetName(snapshot) || len(name) > maxName {
+		return 0, fmt.Errorf("%q cannot be the name of a snapshot: %w", name, fs.ErrNotExist)
+	}
+	guid, err := z.number(ctx, "guid", name)
+	if absent(err) {
+		return 0, &absentError{"snapshot", name, "in ZFS"}
+	}
+	return guid, err
+}
+
+// VolumeSize returns the size of a volume in bytes.
+func (d *PoolDataset) VolumeSize(ctx context.Context) (uint64, error) {
+	return d.zfs.number(ctx, "volsize", d.Name)
+}
+
+// number returns a property that is a number.
+func (z *ZFS) number(ctx context.Context, property, name string) (uint64, error) {
+	out, err := z.query(ctx, "get", "-H", "-p", "-o", "value", property, name)
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(strings.TrimSuffix(out, "\n"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("zfs get %s %s: %q is no number", property, name, excerpt(out))
+	}
+	return n, nil
 }

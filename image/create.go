@@ -37,6 +37,9 @@ type Options struct {
 	// SnapshotGUID and, if zero, PublishedAt are filled in: with FileSystem.Created, or Now.
 	Manifest manifest.Options
 	Now      time.Time
+	// FromGUID is the guid of the snapshot that a stream is incremental on; 0 is for a full one.
+	// Manifest.Base then names the origin, and for a volume its ImageSize.
+	FromGUID uint64
 }
 
 // Result is a finished image.

@@ -12,8 +12,8 @@ import (
 	"imagetools/zfs/zap"
 )
 
-// CreateFromStream writes the image of a plain, full stream as zfs send makes it, byte by
-// byte. On the way it is checked: a stream that is damaged, or that receivers choke on, is
+// CreateFromStream writes the image of a plain stream of one snapshot as zfs send makes it, byte
+// by byte. On the way it is checked: a stream that is damaged, or that receivers choke on, is
 // refused, and so is a volume for an image of another type than zvol.
 //
 // open is called when all that [Create] refuses at once has been refused. The stream it
@@ -29,7 +29,7 @@ func CreateFromStream(ctx context.Context, open func(context.Context) (io.ReadCl
 		}
 		var c *contents
 		size, err := out.writeStream(opts.Compression, func(w io.Writer) (err error) {
-			c, err = copyStream(w, in, out.imageType)
+			c, err = copyStream(w, in, out.imageType, opts.FromGUID)
 			return err
 		})
 		if ended := context.Cause(ctx); ended != nil {
@@ -44,10 +44,10 @@ func CreateFromStream(ctx context.Context, open func(context.Context) (io.ReadCl
 }
 
 // copyStream copies a stream for an image of a type and checks it.
-func copyStream(w io.Writer, r io.Reader, imageType string) (*contents, error) {
+func copyStream(w io.Writer, r io.Reader, imageType string, fromGUID uint64) (*contents, error) {
 	in := bufio.NewReaderSize(r, 1<<20)
 	out := &firstError{w: w}
-	c, err := readStream(io.TeeReader(in, out), imageType)
+	c, err := readStream(io.TeeReader(in, out), imageType, fromGUID)
 	if out.err != nil {
 		return nil, out.err
 	}
@@ -79,7 +79,7 @@ func (f *firstError) Write(p []byte) (int, error) {
 }
 
 // readStream reads a stream to its END.
-func readStream(r io.Reader, imageType string) (*contents, error) {
+func readStream(r io.Reader, imageType string, fromGUID uint64) (*contents, error) {
 	in := stream.NewReader(r)
 	check := stream.Checker{Foreign: true}
 	c := &contents{}
@@ -96,7 +96,7 @@ func readStream(r io.Reader, imageType string) (*contents, error) {
 		}
 		switch rec := rec.(type) {
 		case *stream.Begin:
-			if err := checkKind(rec, imageType); err != nil {
+			if err := checkKind(rec, imageType, fromGUID); err != nil {
 				return nil, err
 			}
 			c.guid, c.features = rec.ToGUID, rec.Features
@@ -109,16 +109,20 @@ func readStream(r io.Reader, imageType string) (*contents, error) {
 			}
 		}
 	}
-	if imageType == manifest.TypeZvol && c.volume == 0 {
+	if imageType == manifest.TypeZvol && c.volume == 0 && fromGUID == 0 {
 		return nil, errors.New("the stream does not tell the size of the volume")
 	}
 	return c, nil
 }
 
-// checkKind tells whether a stream is a full one that fits the type of image.
-func checkKind(b *stream.Begin, imageType string) error {
-	if b.FromGUID != 0 {
+// checkKind tells whether a stream begins where it should and fits the type of image.
+func checkKind(b *stream.Begin, imageType string, fromGUID uint64) error {
+	switch {
+	case b.FromGUID == fromGUID:
+	case fromGUID == 0:
 		return fmt.Errorf("stream of %q: it is incremental, a full one is needed", b.ToName)
+	default:
+		return fmt.Errorf("stream of %q: it begins at the snapshot with the guid %d, not at %d", b.ToName, b.FromGUID, fromGUID)
 	}
 	if volume := b.Objset == stream.ObjsetZvol; volume != (imageType == manifest.TypeZvol) {
 		kind := map[bool]string{true: "volume", false: "file system"}[volume]

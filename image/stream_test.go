@@ -98,6 +98,20 @@ func TestCreateFromStream(t *testing.T) {
 	}
 }
 
+// An increment is taken if it begins where it is to; the size of a volume is given with it.
+func TestCreateFromIncrement(t *testing.T) {
+	dir, closed := t.TempDir(), 0
+	data := volumeStream(t, 10<<20, func(b *stream.Begin) { b.FromGUID = 3 })
+	opts := streamOptions(dir, manifest.TypeZvol)
+	opts.FromGUID, opts.Manifest.Base = 3, &manifest.Manifest{Origin: "88a04a6c-d413-11e6-8341-ff5fa45bf3e9", ImageSize: 10}
+	res, err := image.CreateFromStream(t.Context(), func(context.Context) (io.ReadCloser, error) {
+		return sent{bytes.NewReader(data), nil, &closed}, nil
+	}, opts)
+	if err != nil || res.Manifest.Origin != opts.Manifest.Base.Origin || res.Manifest.ImageSize != 10 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
 // What goes wrong leaves no file and an ended stream.
 func TestCreateFromStreamFails(t *testing.T) {
 	good := volumeStream(t, 10<<20, nil)
@@ -114,6 +128,8 @@ func TestCreateFromStreamFails(t *testing.T) {
 		want string
 	}{
 		{name: "incremental", in: bytes.NewReader(volumeStream(t, 10<<20, func(b *stream.Begin) { b.FromGUID = 3 })), want: "it is incremental"},
+		{name: "full", in: bytes.NewReader(good), edit: func(o *image.Options) { o.FromGUID = 3 }, want: "guid 0, not at 3"},
+		{name: "another increment", in: bytes.NewReader(volumeStream(t, 10<<20, func(b *stream.Begin) { b.FromGUID = 4 })), edit: func(o *image.Options) { o.FromGUID = 3 }, want: "guid 4, not at 3"},
 		{name: "volume for a zone", in: bytes.NewReader(good), edit: func(o *image.Options) { o.Manifest.Type = manifest.TypeZone }, want: "a volume makes no zone-dataset"},
 		{name: "file system for a disk", in: bytes.NewReader(volumeStream(t, 10<<20, func(b *stream.Begin) { b.Objset = stream.ObjsetZFS })), want: "a file system makes no zvol"},
 		{name: "size 0", in: bytes.NewReader(volumeStream(t, 0, nil)), want: "size of 0 bytes"},

@@ -50,6 +50,8 @@ type createImageOptions struct {
 	MinPlatform                                 []string
 
 	RemoveStale bool
+	Incremental bool
+	Unprepared  bool
 
 	source   sourceOptions
 	treeOnly []string // flags that were given and mean nothing for a stream
@@ -70,12 +72,19 @@ SOURCE is one of
     dataset
   zones/NAME, or a name without a slash: a dataset, whole: one in the ZFS of this host (also
     POOL/NAME, or in --pool), else one in the store (--store)
+  the UUID or alias of a virtual machine, on SmartOS: the dataset of its zone, or its first disk
 
 Of a dataset in ZFS a snapshot is taken, sent and destroyed, whatever happens. The stream is
 taken as it is, after a check; datasets below are not in it, and earlier snapshots and a clone's
 origin play no part. A volume makes a zvol image, NAME-VERSION.zvol.gz. The zone that a dataset
 belongs to must be halted. A snapshot that a killed run left is found by the next one; on a
 terminal its removal is offered, --remove-stale removes it unasked.
+
+Of a virtual machine, which must be stopped, the brand says the type of the image, and the
+manifest of the image that it was made of all that is inherited. A zone of brand joyent needs the
+platform of this host, but for the classic names, which need an older one. A zone that
+holds private files is refused; --unprepared takes them along. With --incremental the image holds
+what differs from the machine's own image, which must be installed where it is.
 
 A METALOG (mtree) beside a directory, DIR.mtree, is taken for owners, modes and devices, which
 then win over the disk; what it does not name belongs to root. Without one, owners are those on
@@ -92,6 +101,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
   imagetools create-image debian-12.1 rootfs.tar.xz --type lx-dataset -o images
   mmdebstrap bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
   imagetools create-image base-64-24.4.0 zones/base -m manifest.json
+  imagetools create-image --incremental web-1.1 54f1cc77-68f1-42ab-acac-5c4f64f5d6e0
   imagetools create-image disk-1.0 --pool tank vm/disk0 -m manifest.json`,
 		Args: exactArgs("NAME-VERSION", "SOURCE"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -128,6 +138,8 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.BoolVar(&opts.Public, "public", false, "let everybody have it (default for built-in names)")
 	f.StringArrayVar(&opts.MinPlatform, "min-platform", nil, "oldest platform, VERSION=STAMP such as 7.0=20141030T081701Z, or none; repeatable")
 	f.BoolVar(&opts.RemoveStale, "remove-stale", false, "destroy snapshots of SOURCE that runs left which were killed")
+	f.BoolVarP(&opts.Incremental, "incremental", "i", false, "of a virtual machine: only what is not in the image that it was made of")
+	f.BoolVar(&opts.Unprepared, "unprepared", false, "of a virtual machine: with all private files that it holds")
 	opts.source.addFlags(f)
 	return cmd
 }
@@ -137,11 +149,23 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if err != nil {
 		return err
 	}
-	at, notFound := cli.Interruptible(ctx, func() (*place, error) { return locate(ctx, env, opts.Source, opts.source) })
+	h := &host.Host{}
+	at, notFound := cli.Interruptible(ctx, func() (*place, error) {
+		at, err := locate(ctx, env, opts.Source, opts.source)
+		if opts.source.Pool != "" {
+			return at, err
+		}
+		return locateVM(ctx, env, h, opts.Source, at, err)
+	})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if notFound == nil {
+		if at.vm != nil {
+			if err := at.vm.describe(ctx, h, imageOpts); err != nil {
+				return err
+			}
+		}
 		if err := opts.settle(at, imageOpts); err != nil {
 			return err
 		}
@@ -155,7 +179,13 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	progress := env.NewProgress(opts.Quiet)
 	defer progress.Finish()
 	if at.inPool != nil {
-		return opts.createFromPool(ctx, env, at.inPool, imageOpts, progress)
+		from := ""
+		if at.vm != nil {
+			if from, err = opts.prepareVM(ctx, env, h, at, imageOpts); err != nil {
+				return err
+			}
+		}
+		return opts.createFromPool(ctx, env, at.inPool, from, imageOpts, progress)
 	}
 	src, err := cli.Interruptible(ctx, func() (*openedSource, error) {
 		if err := opts.complete(env, imageOpts); err != nil {
@@ -186,6 +216,9 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 
 // settle completes the options with what the kind of source says.
 func (o *createImageOptions) settle(at *place, out *image.Options) error {
+	if at.vm == nil && (o.Incremental || o.Unprepared) {
+		return cli.Usagef("--incremental, --unprepared: %v is no virtual machine", at)
+	}
 	if at.inPool != nil && len(o.treeOnly) > 0 {
 		return cli.Usagef("%s: the stream of the ZFS dataset %q is taken as it is", strings.Join(o.treeOnly, ", "), at.inPool.Name)
 	}
@@ -206,8 +239,8 @@ func (o *createImageOptions) settle(at *place, out *image.Options) error {
 	return nil
 }
 
-// createFromPool makes the image of a dataset in a ZFS pool.
-func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, ds *host.PoolDataset, out *image.Options, progress *cli.Progress) error {
+// createFromPool makes the image of a dataset in a ZFS pool: all of it, or from a snapshot on.
+func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, ds *host.PoolDataset, from string, out *image.Options, progress *cli.Progress) error {
 	_, err := cli.Interruptible(ctx, func() (any, error) {
 		if err := o.prepareDataset(ctx, env, ds); err != nil {
 			return nil, err
@@ -222,7 +255,7 @@ func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, d
 	closed := make(chan os.Signal, 1)
 	signal.Notify(closed, syscall.SIGPIPE)
 	res, err := image.CreateFromStream(ctx, func(ctx context.Context) (io.ReadCloser, error) {
-		s, err := ds.Send(ctx, env.Now())
+		s, err := ds.Send(ctx, env.Now(), from)
 		if err != nil {
 			return nil, err
 		}
@@ -531,6 +564,7 @@ type createdImage struct {
 	Type         string `json:"type"`
 	Dataset      string `json:"dataset,omitzero"`    // in ZFS, that was the source
 	ImageSize    int64  `json:"image_size,omitzero"` // MiB of a volume
+	Origin       string `json:"origin,omitzero"`     // UUID of the image that it is incremental on
 }
 
 // printResult prints what was made, of a dataset in ZFS if that is not empty.
@@ -546,6 +580,7 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, datase
 			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
 			Type: res.Manifest.Type, Dataset: dataset, ImageSize: res.Manifest.ImageSize,
+			Origin: res.Manifest.Origin,
 		})
 	}
 	if o.Quiet {

@@ -78,6 +78,17 @@ type place struct {
 	path    string // "-" for standard input
 	dataset *host.Dataset
 	inPool  *host.PoolDataset
+	vm      *vmSource // that inPool belongs to, if SOURCE says a virtual machine
+}
+
+func (p *place) String() string {
+	switch {
+	case p.inPool != nil:
+		return fmt.Sprintf("the ZFS dataset %q", p.inPool.Name)
+	case p.dataset != nil:
+		return fmt.Sprintf("the dataset %q", p.path)
+	}
+	return fmt.Sprintf("the path %q", "./"+p.path)
 }
 
 // locate reads SOURCE as the design has it: a name without a slash, zones/NAME or a path into

@@ -74,8 +74,8 @@ func (s *state) install(pool, manifestPath, file string) error {
 		return fmt.Errorf("ManifestValidation: compression %q", m.Files[0].Compression)
 	}
 	name := pool + "/" + m.UUID
-	// The arguments of this shell are ours alone.
-	receive := exec.Command("bash", "-o", "pipefail", "-c", decompressor+` <"$1" | zfs receive "$2"`, "bash", file, name+"-partial")
+	// It is not mounted yet: zfs-fuse is slow to let go of what it is to rename.
+	receive := exec.Command("bash", "-o", "pipefail", "-c", decompressor+` <"$1" | zfs receive -u "$2"`, "bash", file, name+"-partial")
 	if out, err := receive.CombinedOutput(); err != nil {
 		return fmt.Errorf("zfs receive error while importing: %w: %s", err, out)
 	}
@@ -90,6 +90,9 @@ func (s *state) install(pool, manifestPath, file string) error {
 		}
 	}
 	if _, err := zfs("rename", name+"-partial", name); err != nil {
+		return err
+	}
+	if _, err := zfs("mount", name); err != nil {
 		return err
 	}
 	entry, err := json.Marshal(map[string]any{"manifest": json.RawMessage(text), "zpool": pool})

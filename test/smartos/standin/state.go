@@ -13,6 +13,7 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // state is the folder in which the host's stand-ins keep what there is:
@@ -105,9 +106,14 @@ func (s *state) all() ([]*vm, error) {
 	return vms, nil
 }
 
-// zfs runs the real one.
+// zfs runs the real one. That a file was closed reaches zfs-fuse a little later, so that a
+// dataset may be busy for a while.
 func zfs(args ...string) (string, error) {
 	out, err := exec.Command("zfs", args...).CombinedOutput()
+	for try := 0; err != nil && strings.Contains(string(out), "dataset is busy") && try < 50; try++ {
+		time.Sleep(100 * time.Millisecond)
+		out, err = exec.Command("zfs", args...).CombinedOutput()
+	}
 	if err != nil {
 		return "", fmt.Errorf("zfs %s: %w: %s", strings.Join(args, " "), err, out)
 	}

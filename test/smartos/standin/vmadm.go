@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
 )
 
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
@@ -246,13 +245,7 @@ func (s *state) delete(v *vm) error {
 	if err := s.halt(v); err != nil {
 		return err
 	}
-	// That a file was closed reaches zfs-fuse a little later.
-	_, err := zfs("destroy", "-r", v.ZFSFilesystem)
-	for try := 0; err != nil && try < 50; try++ {
-		time.Sleep(100 * time.Millisecond)
-		_, err = zfs("destroy", "-r", v.ZFSFilesystem)
-	}
-	if err != nil {
+	if _, err := zfs("destroy", "-r", v.ZFSFilesystem); err != nil {
 		return err
 	}
 	return errors.Join(os.Remove(s.path("vms", v.UUID+".json")), os.RemoveAll(v.Zonepath))

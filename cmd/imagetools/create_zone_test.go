@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"imagetools/host"
+	"imagetools/image"
+	"imagetools/internal/cli"
+	"imagetools/manifest"
+)
+
+const (
+	vmUUID   = "54f1cc77-68f1-42ab-acac-5c4f64f5d6e0"
+	seedUUID = "88a04a6c-d413-11e6-8341-ff5fa45bf3e9"
+)
+
+// standIn puts programs with the given texts, shell scripts, before all others.
+func standIn(t *testing.T, programs map[string]string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range programs {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+text), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+}
+
+// smartOS is a host with one machine and the image that it was made of.
+func smartOS(t *testing.T, vm host.VM, origin string) {
+	t.Helper()
+	vm.UUID, vm.Zonename, vm.Zpool, vm.ZFSFilesystem, vm.Zonepath = vmUUID, vmUUID, "zones", "zones/"+vmUUID, "/zones/"+vmUUID
+	text, err := json.Marshal(vm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	standIn(t, map[string]string{
+		"vmadm": `case $* in
+			"get ` + vmUUID + `") cat <<'END'
+` + string(text) + `
+END
+				;;
+			"lookup alias=web") echo ` + vmUUID + ` ;;
+			lookup*) ;;
+			*) echo "$3: No such zone configured" >&2; exit 1 ;;
+			esac`,
+		"zoneadm": "echo 0:global:running:/::liveimg:shared:0",
+		"imgadm": `[ "$*" = "get -P zones ` + seedUUID + `" ] || exit 99
+			[ '` + origin + `' ] || exit 3
+			echo '{"zpool": "zones", "manifest": {"uuid": "` + seedUUID + `", ` + origin + `}}'`,
+		"sysinfo": `echo '{"SDC Version": "7.0", "Live Image": "20241212T000748Z"}'`,
+		"zfs": `case $* in
+			"get -H -p -o property,value type,mountpoint zones/` + vmUUID + `") printf 'type\tfilesystem\nmountpoint\t/zones/x\n' ;;
+			"get -H -p -o property,value type,mountpoint tank/disk0") printf 'type\tvolume\nmountpoint\t-\n' ;;
+			"get -H -p -o value guid tank/` + seedUUID + `@final"|"get -H -p -o value guid zones/` + seedUUID + `@final") echo 17 ;;
+			"get -H -p -o value volsize tank/disk0") echo 10486272 ;;
+			*) echo 'dataset does not exist' >&2; exit 1 ;;
+			esac`,
+	})
+}
+
+// What an image of each kind of machine is said to be.
+func TestVMManifest(t *testing.T) {
+	h := &host.Host{}
+	net0 := []manifest.Network{{Name: "net0", Description: "public"}}
+	platform := map[string]string{"7.0": "20241212T000748Z"}
+	old := map[string]string{"7.0": "20120101T000000Z"}
+	required := `"requirements": {"min_ram": 64, "brand": "builder", "min_platform": {"7.0": "20120101T000000Z"}}`
+	zone := func(brand string) host.VM {
+		return host.VM{Brand: brand, State: "stopped", ImageUUID: seedUUID}
+	}
+	for _, test := range []struct {
+		name   string
+		vm     host.VM
+		origin string
+		options
+		want manifest.Manifest
+	}{
+		{"zone", zone("joyent"), `"os": "smartos"`, options{}, manifest.Manifest{Type: "zone-dataset", OS: "smartos", Requirements: &manifest.Requirements{Networks: net0, MinPlatform: platform}}},
+		{"the platform replaces that of the origin", zone("joyent-minimal"), required, options{}, manifest.Manifest{Type: "zone-dataset", OS: "smartos", Requirements: &manifest.Requirements{MinRAM: 64, Brand: "builder", MinPlatform: platform}}},
+		{"but not that of -m", zone("joyent"), required, options{base: &manifest.Manifest{Requirements: &manifest.Requirements{MinPlatform: old}}}, manifest.Manifest{Type: "zone-dataset", OS: "smartos", Requirements: &manifest.Requirements{MinPlatform: old}}},
+		{"builder has none of its own", zone("builder"), required, options{}, manifest.Manifest{Type: "zone-dataset", OS: "smartos", Requirements: &manifest.Requirements{MinRAM: 64, Brand: "builder", MinPlatform: old}}},
+		{"image that imgadm does not know", zone("joyent"), "", options{}, manifest.Manifest{Type: "zone-dataset", OS: "smartos", Requirements: &manifest.Requirements{Networks: net0, MinPlatform: platform}}},
+		{"lx", zone("lx"), `"os": "linux", "requirements": {}`, options{}, manifest.Manifest{Type: "lx-dataset", OS: "linux", Requirements: &manifest.Requirements{Brand: "lx"}}},
+		{"bhyve", host.VM{Brand: "bhyve", State: "stopped", Bootrom: "uefi", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0", Zpool: "zones", ImageUUID: seedUUID}}},
+			`"os": "bsd", "nic_driver": "virtio", "disk_driver": "virtio", "cpu_type": "host", "image_size": 9`, options{},
+			manifest.Manifest{Type: "zvol", OS: "bsd", NICDriver: "virtio", DiskDriver: "virtio", CPUType: "host", Requirements: &manifest.Requirements{Brand: "bhyve", Bootrom: "uefi"}}},
+		{"kvm of no image", host.VM{Brand: "kvm", State: "stopped", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0"}}}, "", options{flags: manifest.Options{OS: "windows"}},
+			manifest.Manifest{Type: "zvol", OS: "windows", Requirements: &manifest.Requirements{Brand: "kvm"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			smartOS(t, test.vm, test.origin)
+			at, err := locateVM(t.Context(), cli.NewEnv(), h, "web", nil, os.ErrNotExist)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := &image.Options{Manifest: test.flags}
+			out.Manifest.Name, out.Manifest.Base = "x", test.base
+			if err := at.vm.describe(t.Context(), h, out); err != nil {
+				t.Fatal(err)
+			}
+			made := manifest.New(out.Manifest)
+			got := manifest.Manifest{Type: made.Type, OS: made.OS, NICDriver: made.NICDriver, DiskDriver: made.DiskDriver, CPUType: made.CPUType, ImageSize: made.ImageSize, Requirements: made.Requirements}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// options are what a user gives.
+type options struct {
+	base  *manifest.Manifest
+	flags manifest.Options
+}
+
+// A disk's size is not in every increment, so it is asked for.
+func TestIncrementalDisk(t *testing.T) {
+	h := &host.Host{}
+	smartOS(t, host.VM{Brand: "bhyve", State: "stopped", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0", Zpool: "tank", ImageUUID: seedUUID}}}, "")
+	at, err := locateVM(t.Context(), cli.NewEnv(), h, vmUUID, nil, os.ErrNotExist)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &image.Options{Manifest: manifest.Options{Base: &manifest.Manifest{}}}
+	from, err := at.vm.incremental(t.Context(), h, at.inPool, out)
+	base := out.Manifest.Base
+	if err != nil || from != "tank/"+seedUUID+"@final" || out.FromGUID != 17 || base.Origin != seedUUID || base.ImageSize != 11 {
+		t.Errorf("from %q, %+v, %+v, %v", from, out, base, err)
+	}
+	at.vm.Origin = ""
+	if _, err := at.vm.incremental(t.Context(), h, at.inPool, out); err == nil || !strings.Contains(err.Error(), "was made of no image") {
+		t.Errorf("without an origin: %v", err)
+	}
+}
+
+func TestLocateVM(t *testing.T) {
+	h := &host.Host{}
+	smartOS(t, host.VM{Alias: "web", Brand: "joyent", State: "stopped", ImageUUID: seedUUID}, "")
+	var stderr strings.Builder
+	env := &cli.Env{Stderr: &stderr}
+	errAmbiguous := errors.New("it is two things")
+	dataset := func(name string) *place { return &place{inPool: &host.PoolDataset{Name: name}} }
+	for _, test := range []struct {
+		arg      string
+		at       *place
+		notFound error
+		vm       bool
+		want     string // in an error
+	}{
+		{"web", nil, os.ErrNotExist, true, ""}, {vmUUID, dataset("zones/" + vmUUID), nil, true, ""}, {"zones/" + vmUUID, dataset("zones/" + vmUUID), nil, true, ""},
+		{"tank/" + vmUUID, dataset("tank/" + vmUUID), nil, false, ""}, {"zones/web", dataset("zones/web"), nil, false, ""},
+		{"./web", &place{path: "./web"}, nil, false, ""}, {"-", &place{path: "-"}, nil, false, ""}, {"other", &place{path: "other"}, nil, false, ""},
+		{"web", &place{path: "web"}, nil, false, `it is the virtual machine ` + vmUUID + ` (web) and the path "./web"`},
+		{"web", dataset("zones/web"), nil, false, `and the ZFS dataset "zones/web"`},
+		{"other", nil, os.ErrNotExist, false, os.ErrNotExist.Error()}, {"web", nil, errAmbiguous, false, errAmbiguous.Error()},
+	} {
+		got, err := locateVM(context.Background(), env, h, test.arg, test.at, test.notFound)
+		failed := fmt.Sprint(err)
+		if (err != nil) != (test.want != "") || !strings.Contains(failed, test.want) || err == nil && (got.vm != nil) != test.vm {
+			t.Errorf("%s at %v: %+v, %v", test.arg, test.at, got, err)
+		}
+	}
+	standIn(t, map[string]string{"vmadm": "echo no privileges >&2; exit 1"})
+	if got, err := locateVM(context.Background(), env, h, "web", &place{path: "web"}, nil); err != nil || got.path != "web" || !strings.Contains(stderr.String(), "warning: vmadm cannot tell whether \"web\"") {
+		t.Errorf("where vmadm fails: %+v, %v; %s", got, err, &stderr)
+	}
+	if _, err := locateVM(context.Background(), env, h, "web", nil, os.ErrNotExist); err == nil || !strings.Contains(err.Error(), "no privileges") {
+		t.Errorf("where vmadm fails and there is nothing else: %v", err)
+	}
+}
+
+// What no image can be made of.
+func TestVMRefused(t *testing.T) {
+	h := &host.Host{}
+	for _, test := range []struct {
+		vm   host.VM
+		want string
+	}{
+		{host.VM{Brand: "joyent", State: "running"}, "it is running"},
+		{host.VM{Brand: "joyent", State: "failed"}, "it is failed"},
+		{host.VM{Brand: "ipkg", State: "stopped"}, `brand "ipkg"`},
+		{host.VM{Brand: "kvm", State: "stopped"}, "it has no disk"},
+	} {
+		smartOS(t, test.vm, "")
+		at, err := locateVM(t.Context(), cli.NewEnv(), h, vmUUID, nil, os.ErrNotExist)
+		if err == nil {
+			err = at.vm.describe(t.Context(), h, &image.Options{})
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%+v: %v, want %q", test.vm, err, test.want)
+		}
+	}
+}
