@@ -37,6 +37,7 @@ if read -r line; then echo "there is input: $line"; exit 1; fi
 useradd -u 500 -g staff -s /usr/bin/bash -m -d /home/build build
 [[ -e /home/build && ! -w /usr/bin/bash || $EUID == 0 ]]
 if touch /usr/bin/new 2>/dev/null; then echo "the platform can be written"; exit 1; fi
+mkdir -p /usr/local/bin; echo local >/usr/local/bin/own
 echo >/dev/null; echo made >/tmp/gone; echo made >/root/kept
 echo "step two"
 sm-prepare-image -y
@@ -48,8 +49,7 @@ func TestLifecycle(t *testing.T) {
 		ctx := t.Context()
 		h := &host.Host{}
 		image := m.AddImage(t, smartos.Image{Type: "zone-dataset", Fill: smartos.MinimalSeed})
-		m.AddPackage(t, "curl", map[string]string{"opt/local/bin/curl": "#!/bin/sh\n"})
-		m.AddPackage(t, "smtools", map[string]string{"opt/local/bin/sm-prepare-image": smartos.Tool("sm-prepare-image")})
+		m.AddPackages(t, "/opt/local", "/opt/local/etc", []string{"curl", "smtools"})
 		before := m.ZFS(t, "list", "-H", "-t", "all", "-o", "name")
 
 		vm := newVM(t, image)
@@ -71,7 +71,7 @@ func TestLifecycle(t *testing.T) {
 			t.Errorf("mounted is %v", mounted)
 		}
 
-		bootstrap(t, m, h, z.Name)
+		bootstrap(t, m, h, z.Name, "/opt/local", "/opt/local/etc")
 		var live strings.Builder
 		out, err := h.LoginScript(ctx, host.Login{Zone: z.Name, Args: []string{"it's $1"}, Live: &live}, "first", script)
 		if err != nil || out.Stdout != "step one: it's $1\nstep two\n" || live.String() != out.Stdout {
@@ -124,7 +124,7 @@ func checkHalted(t *testing.T, m *smartos.Machine, z *host.Zone) {
 	}
 	for name, want := range map[string]bool{
 		"usr/bin": false, "lib64": false, "dev/null": false, "tmp/gone": false, "proc/self": false,
-		"bin": true, "usr": true, "root/kept": true, "opt/local/bin/curl": true, "var/ld/ld.config": true, "home/build": true,
+		"bin": true, "usr": true, "root/kept": true, "opt/local/bin/curl": true, "var/ld/ld.config": true, "home/build": true, "local/bin/own": true,
 		"var/svc/provision_success": false, // sm-prepare-image removed it
 	} {
 		if _, err := os.Lstat(filepath.Join(z.Root(), name)); (err == nil) != want {
@@ -134,16 +134,66 @@ func checkHalted(t *testing.T, m *smartos.Machine, z *host.Zone) {
 }
 
 // bootstrap unpacks the kit of pkgsrc in a zone.
-func bootstrap(t *testing.T, m *smartos.Machine, h *host.Host, zone string) {
+func bootstrap(t *testing.T, m *smartos.Machine, h *host.Host, zone, prefix, sysconfdir string) {
 	t.Helper()
-	kit, err := os.Open(m.Bootstrap(t, "/opt/local"))
+	kit, err := os.Open(m.Bootstrap(t, prefix, sysconfdir))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer kit.Close()
-	if _, err := h.Login(t.Context(), host.Login{Zone: zone, Args: []string{"tar", "-xzpf", "-", "-C", "/"}, Stdin: kit}); err != nil {
+	if _, err := h.Login(t.Context(), host.Login{Zone: zone, Args: []string{"gtar", "-xzpf", "-", "-C", "/"}, Stdin: kit}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestSngl runs a zone whose /usr is its own, filled by the bootstrap.
+func TestSngl(t *testing.T) {
+	smartos.Run(t, func(t *testing.T, m *smartos.Machine) {
+		ctx := t.Context()
+		h := &host.Host{}
+		vm := newVM(t, m.AddImage(t, smartos.Image{Type: "zone-dataset", Fill: func(t *testing.T, dir string) {
+			smartos.MinimalSeed(t, dir)
+			bin := filepath.Join(dir, "root/bin")
+			if err := errors.Join(os.Remove(bin), os.Symlink("system/usr/bin", bin)); err != nil {
+				t.Fatal(err)
+			}
+		}}))
+		vm.Brand = "sngl"
+		m.AddPackages(t, "/usr", "/etc", []string{"postfix"})
+		if err := h.CreateVM(ctx, vm); err != nil {
+			t.Fatal(err)
+		}
+		z, err := h.Zone(ctx, vm.UUID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bootstrap(t, m, h, z.Name, "/usr", "/etc")
+		out, err := h.LoginScript(ctx, host.Login{Zone: z.Name}, "sngl", `
+			set -o errexit
+			pkg_add -u postfix
+			echo "a b" >/etc/postfix/virtual
+			postmap hash:/etc/postfix/virtual
+			pkg_info -qE postfix
+			pkg_info -E rsyslog || crle -c /var/ld/64/ld.config -64 -l /system/lib/64:/system/usr/lib/64 -s /system/lib/secure/64
+			command -v bash`)
+		if err != nil || out.Stdout != "/system/usr/bin/bash\n" {
+			t.Errorf("%+v, %v", out, err)
+		}
+		if err := h.StopVM(ctx, vm.UUID); err != nil {
+			t.Error(err)
+		}
+		for name, want := range map[string]bool{
+			"system/usr": false, "lib/x86_64-linux-gnu": false, "usr/bin/bash": false, "usr/sbin/pkg_add": true, "usr/sbin/postmap": true, "etc/postfix/virtual.db": true,
+			"var/db/pkg/postfix-1.0": true,
+		} {
+			if _, err := os.Lstat(filepath.Join(z.Root(), name)); (err == nil) != want {
+				t.Errorf("%s: %v, want it there: %v", name, err, want)
+			}
+		}
+		if err := h.DeleteVM(ctx, vm.UUID); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestRefusals is what the programs do not take, as host tells it.
@@ -195,7 +245,7 @@ func testBadCalls(ctx context.Context, t *testing.T, m *smartos.Machine, h *host
 	if err := h.CreateVM(ctx, vm); err != nil {
 		t.Fatal(err)
 	}
-	bootstrap(t, m, h, vm.UUID)
+	bootstrap(t, m, h, vm.UUID, "/opt/local", "")
 	zone := func(args ...string) []string { return append([]string{"zlogin", vm.UUID}, args...) }
 	for _, call := range [][]string{
 		{"vmadm", "get"}, {"vmadm", "explode", vm.UUID}, {"vmadm", "stop", "-x", vm.UUID}, {"zoneadm", "list"}, {"zoneadm", "-z", vm.UUID, "uninstall"},
@@ -208,6 +258,14 @@ func testBadCalls(ctx context.Context, t *testing.T, m *smartos.Machine, h *host
 		if refused := m.Refused(t); len(refused) != 1 {
 			t.Errorf("%q: refused is %q", call, refused)
 		}
+	}
+	// Nothing is fetched without certificates.
+	if _, err := h.Login(ctx, host.Login{Zone: vm.UUID, Args: []string{"/opt/local/sbin/pkg_add", "-u", "curl"}}); err == nil || len(m.Refused(t)) != 1 {
+		t.Errorf("pkg_add without certificates: %v", err)
+	}
+	certificate := "/opt/local/etc/" + smartos.RootCertificate
+	if _, err := h.Login(ctx, host.Login{Zone: vm.UUID, Args: []string{"sh", "-c", `mkdir -p "${0%/*}"; echo x >"$0"`, certificate}}); err != nil {
+		t.Fatal(err)
 	}
 	// What real programs refuse is in the contract.
 	if err := os.WriteFile(filepath.Join(m.Packages(), "fail"), []byte("svcadm\npkg_add broken\n"), 0o666); err != nil {

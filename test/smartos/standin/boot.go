@@ -16,11 +16,14 @@ import (
 // the brand. Debian's programs need their loader and libraries at fixed places.
 func (v *vm) platformMounts() [][2]string {
 	mounts := [][2]string{{"usr/lib", "lib"}, {"usr/lib64", "lib64"}}
-	if v.Brand == "sngl" {
+	if v.ownUsr() {
 		return append(mounts, [2]string{"usr", "system/usr"}, [2]string{"usr/lib", "system/lib"}, [2]string{"usr/sbin", "system/sbin"})
 	}
 	return append(mounts, [2]string{"usr", "usr"}, [2]string{"usr/sbin", "sbin"})
 }
+
+// ownUsr tells whether /usr is the zone's own, and the platform elsewhere.
+func (v *vm) ownUsr() bool { return v.Brand == "sngl" }
 
 // boot starts the zone: it mounts what only a running one has. Nothing runs in it.
 func (s *state) boot(v *vm) (err error) {
@@ -41,7 +44,14 @@ func (s *state) boot(v *vm) (err error) {
 			return err
 		}
 	}
-	if err := v.link("usr/bin", "bin"); err != nil {
+	bin := "system/usr/bin"
+	if !v.ownUsr() {
+		bin = "usr/bin"
+		if err := v.mountLocal(); err != nil {
+			return err
+		}
+	}
+	if err := v.link(bin, "bin"); err != nil {
 		return err
 	}
 	if err := errors.Join(v.mount("proc", "proc", "proc", 0, ""), v.mount("tmpfs", "tmp", "tmpfs", 0, "mode=1777")); err != nil {
@@ -52,6 +62,14 @@ func (s *state) boot(v *vm) (err error) {
 	}
 	v.State, v.ZoneState = "running", "running"
 	return s.save(v)
+}
+
+// mountLocal shows /local of the zone at /usr/local, on the platform.
+func (v *vm) mountLocal() error {
+	if err := v.mkdir("local"); err != nil {
+		return err
+	}
+	return v.mount(filepath.Join(v.root(), "local"), "usr/local", "", syscall.MS_BIND, "")
 }
 
 // mountDev makes the zone's /dev: some devices of this machine, and the stand-ins.
@@ -103,13 +121,8 @@ func (v *vm) bind(from, name string) error {
 
 // mount mounts something in the zone, on a folder that goes with it if the image has none.
 func (v *vm) mount(what, name, kind string, flags uintptr, data string) error {
-	for _, dir := range []string{filepath.Dir(name), name} {
-		err := os.Mkdir(filepath.Join(v.root(), dir), 0o755)
-		if err == nil {
-			v.Made = append(v.Made, dir)
-		} else if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
+	if err := errors.Join(v.mkdir(filepath.Dir(name)), v.mkdir(name)); err != nil {
+		return err
 	}
 	path := filepath.Join(v.root(), name)
 	if err := syscall.Mount(what, path, kind, flags, data); err != nil {
@@ -117,6 +130,17 @@ func (v *vm) mount(what, name, kind string, flags uintptr, data string) error {
 	}
 	v.Mounts = append(v.Mounts, name)
 	return nil
+}
+
+// mkdir makes a folder in the zone, if the image has none, which goes if it stays empty.
+func (v *vm) mkdir(name string) error {
+	err := os.Mkdir(filepath.Join(v.root(), name), 0o755)
+	if err == nil {
+		v.Made = append(v.Made, name)
+	} else if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return err
 }
 
 // link makes a link in the zone, if the image has none, as long as it runs.
@@ -140,7 +164,7 @@ func (s *state) halt(v *vm) error {
 		}
 	}
 	for _, name := range slices.Backward(v.Made) {
-		if err := os.Remove(filepath.Join(v.root(), name)); err != nil {
+		if err := os.Remove(filepath.Join(v.root(), name)); err != nil && !errors.Is(err, syscall.ENOTEMPTY) {
 			faults = append(faults, err)
 		}
 	}

@@ -30,28 +30,39 @@ type contract struct {
 //
 //	FILE   a path that exists      PATH  an absolute path, or several with colons
 //	NAME   of a user, group, package or property      N  a number
-//	FMRI   of a service            ANY  any word      ...  the word before, any number of times
+//	FMRI   of a service            URL   of http or https
+//	MAP    a file that exists, perhaps behind hash:
+//	ANY    any word                ...   the word before, once or more
 var contracts = []contract{
-	{"crle", [][]string{{"-c", "PATH", "-l", "PATH", "-s", "PATH"}, {"-64", "-c", "PATH", "-l", "PATH", "-s", "PATH"}}, (*zone).crle},
+	{"crle", [][]string{
+		{"-c", "PATH", "-l", "PATH", "-s", "PATH"}, {"-64", "-c", "PATH", "-l", "PATH", "-s", "PATH"}, {"-c", "PATH", "-64", "-l", "PATH", "-s", "PATH"},
+	}, func(_ *zone, args []string) error {
+		return writeFile(valueOf(args, "-c", ""), "stand-in: crle "+strings.Join(args, " ")+"\n", 0o644)
+	}},
+	{"curl", [][]string{{"-s", "-o", "PATH", "URL"}, {"-fsS", "-o", "PATH", "URL"}}, nil},
 	{"git", [][]string{
-		{"clone", "ANY", "PATH"}, {"clone", "-b", "ANY", "ANY", "PATH"}, {"clone", "--branch", "ANY", "ANY", "PATH"},
-		{"clone", "--recurse-submodules", "-b", "ANY", "ANY", "PATH"}, {"clone", "--branch", "ANY", "--recurse-submodules", "ANY", "PATH"},
+		{"clone", "URL", "PATH"}, {"clone", "-b", "NAME", "URL", "PATH"}, {"clone", "-b", "NAME", "--recurse-submodules", "URL", "PATH"},
+		{"clone", "-b", "NAME", "--depth", "N", "--recurse-submodules", "--shallow-submodules", "URL", "PATH"},
 		{"-C", "FILE", "submodule", "update", "--init"}, {"-C", "FILE", "submodule", "update", "--init", "--recursive"},
 	}, (*zone).git},
-	{"groupadd", [][]string{{"NAME"}, {"-g", "N", "NAME"}}, func(z *zone, args []string) error {
+	{"groupadd", [][]string{{"NAME"}, {"-g", "N", "NAME"}, {"-o", "-g", "N", "NAME"}}, func(z *zone, args []string) error {
 		return newEntry("/etc/group", args[len(args)-1], fmt.Sprintf("::%s:", valueOf(args, "-g", "100")))
 	}},
 	{"mozilla-rootcerts", [][]string{{"install"}}, func(*zone, []string) error {
-		return writeFile("/etc/ssl/certs/stand-in.pem", "stand-in for the root certificates\n", 0o644)
+		return writeFile(certificate(), "stand-in for the root certificates\n", 0o644)
 	}},
 	{"newaliases", [][]string{{}}, nil},
-	{"npm", [][]string{{"install", "-g", "ANY"}, {"install", "ANY"}, {"install", "--global", "ANY"}}, nil},
+	{"npm", [][]string{{"install", "-g", "NAME"}, {"install", "--prefix", "PATH", "NAME"}}, func(_ *zone, args []string) error {
+		return os.MkdirAll(filepath.Join(valueOf(args, "--prefix", prefix()), "node_modules", args[len(args)-1]), 0o755)
+	}},
 	{"passwd", [][]string{{"-N", "NAME"}, {"-l", "NAME"}, {"-d", "NAME"}}, nil},
-	{"pkg_add", [][]string{{"ANY", "..."}, {"-u", "ANY", "..."}, {"-U", "ANY", "..."}}, (*zone).pkgAdd},
+	{"pkg_add", [][]string{{"NAME", "..."}, {"-u", "NAME", "..."}}, (*zone).pkgAdd},
 	{"pkg_admin", [][]string{{"rebuild"}, {"fetch-pkg-vulnerabilities"}}, nil},
 	{"pkg_alternatives", [][]string{{"rebuild"}}, nil},
-	{"pkg_info", [][]string{{"-e", "ANY"}, {"-qe", "ANY"}}, (*zone).pkgInfo},
-	{"postmap", [][]string{{"FILE"}}, func(_ *zone, args []string) error { return writeFile(args[0]+".db", "stand-in\n", 0o644) }},
+	{"pkg_info", [][]string{{"-e", "NAME"}, {"-E", "NAME"}, {"-qe", "NAME"}, {"-qE", "NAME"}}, (*zone).pkgInfo},
+	{"postmap", [][]string{{"MAP"}}, func(_ *zone, args []string) error {
+		return writeFile(strings.TrimPrefix(args[0], "hash:")+".db", "stand-in\n", 0o644)
+	}},
 	{"shutdown", [][]string{{"-y", "ANY", "ANY"}}, (*zone).shutdown},
 	{"sm-prepare-image", [][]string{{"-y"}}, (*zone).prepareImage},
 	{"svcadm", [][]string{
@@ -66,6 +77,7 @@ var contracts = []contract{
 	{"svcs", [][]string{{"-H", "-o", "state", "FMRI"}}, func(*zone, []string) error { fmt.Println("online"); return nil }},
 	{"useradd", [][]string{{"ANY", "..."}}, (*zone).useradd},
 	{"usermod", [][]string{{"ANY", "..."}}, (*zone).usermod},
+	{"wget", [][]string{{"ANY", "..."}}, (*zone).wget},
 	{"zonename", [][]string{{}}, func(z *zone, _ []string) error {
 		name, err := os.ReadFile(filepath.Join(z.dir, "name"))
 		fmt.Println(string(name))
@@ -113,6 +125,7 @@ func fails(dir, name string, args []string) bool {
 var (
 	nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
 	pathForm = regexp.MustCompile(`^/[^:]*(:/[^:]*)*$`)
+	urlForm  = regexp.MustCompile(`^https?://[^ ]+$`)
 	fmriForm = regexp.MustCompile(`^(svc:/)?[a-z][a-zA-Z0-9_,.-]*(/[a-zA-Z0-9_,.-]+)*(:[a-zA-Z0-9_,.-]+)*$`)
 )
 
@@ -137,6 +150,11 @@ func match(form, args []string) bool {
 			return arg != "" && strings.Trim(arg, "0123456789") == ""
 		case "FMRI":
 			return fmriForm.MatchString(arg)
+		case "URL":
+			return urlForm.MatchString(arg)
+		case "MAP":
+			_, err := os.Stat(strings.TrimPrefix(arg, "hash:"))
+			return err == nil
 		case "ANY":
 			return arg != ""
 		}
@@ -175,9 +193,30 @@ func newEntry(path, name, rest string) error {
 	return errors.Join(err, f.Close())
 }
 
-// crle writes what stands for a configuration of the runtime linker.
-func (z *zone) crle(args []string) error {
-	return writeFile(valueOf(args, "-c", ""), "stand-in: crle "+strings.Join(args, " ")+"\n", 0o644)
+// prefix is where pkgsrc is: its bootstrap tells.
+func prefix() string {
+	if exists("/opt/local/sbin/pkg_add") {
+		return "/opt/local"
+	}
+	return "/usr"
+}
+
+// certificate is the first of the root certificates, as pkgsrc has them.
+func certificate() string {
+	const name = "openssl/certs/mozilla-rootcert-0.pem"
+	if prefix() == "/usr" {
+		return filepath.Join("/etc", name)
+	}
+	return filepath.Join(prefix(), "etc", name)
+}
+
+// wget fetches nothing: what it reads through a cache is there then, and it deletes its own.
+func (z *zone) wget(args []string) error {
+	url := args[len(args)-1]
+	if !slices.Contains(args, "--delete-after") || !urlForm.MatchString(url) {
+		return unknown("wget %q", args)
+	}
+	return nil
 }
 
 func (z *zone) git(args []string) error {
@@ -189,6 +228,9 @@ func (z *zone) git(args []string) error {
 
 // pkgAdd adds packages: the trees of the test's folder packages.
 func (z *zone) pkgAdd(args []string) error {
+	if given := os.Getenv("SSL_CA_CERT_FILE"); !exists(certificate()) && (given == "" || !exists(given)) {
+		return unknown("pkg_add fetches packages before there are certificates")
+	}
 	for _, name := range args {
 		if strings.HasPrefix(name, "-") {
 			continue
@@ -200,7 +242,7 @@ func (z *zone) pkgAdd(args []string) error {
 		if out, err := exec.Command("cp", "-a", tree+"/.", "/").CombinedOutput(); err != nil {
 			return fmt.Errorf("pkg_add %s: %w: %s", name, err, out)
 		}
-		if err := writeFile(filepath.Join(pkgDB, name+"-1.0", "+CONTENTS"), "stand-in\n", 0o644); err != nil {
+		if err := writeFile(filepath.Join(pkgDB(), name+"-1.0", "+CONTENTS"), "stand-in\n", 0o644); err != nil {
 			return err
 		}
 	}
@@ -208,14 +250,19 @@ func (z *zone) pkgAdd(args []string) error {
 }
 
 // pkgDB is where pkgsrc keeps what is installed.
-const pkgDB = "/opt/local/.pkgdb"
+func pkgDB() string {
+	if prefix() == "/usr" {
+		return "/var/db/pkg"
+	}
+	return filepath.Join(prefix(), "pkg")
+}
 
 func (z *zone) pkgInfo(args []string) error {
 	name := args[len(args)-1]
-	if _, err := os.Stat(filepath.Join(pkgDB, name+"-1.0")); err != nil {
+	if _, err := os.Stat(filepath.Join(pkgDB(), name+"-1.0")); err != nil {
 		return exitError(1)
 	}
-	if args[0] == "-e" {
+	if !strings.HasPrefix(args[0], "-q") {
 		fmt.Println(name + "-1.0")
 	}
 	return nil
@@ -223,7 +270,7 @@ func (z *zone) pkgInfo(args []string) error {
 
 // useradd knows the options of illumos (useradd(8)).
 func (z *zone) useradd(args []string) error {
-	options, names, err := flags(args, "m", "ugGdscPAkRe")
+	options, names, err := flags(args, "mo", "ugGdscPAkRe")
 	if err != nil {
 		return err
 	}
@@ -245,13 +292,27 @@ func (z *zone) useradd(args []string) error {
 	if _, make := options['m']; err == nil && make {
 		err = os.MkdirAll(home, 0o755)
 	}
-	return err
+	// What was there before is kept, as the real one does.
+	return errors.Join(err, writeFile("/etc/opasswd", "", 0o644), writeFile("/etc/oshadow", "", 0o400))
 }
 
 func (z *zone) usermod(args []string) error {
-	_, names, err := flags(args, "m", "ugGdscPAkRe")
-	if err == nil && (len(names) != 1 || !nameForm.MatchString(names[0])) {
-		err = unknown("usermod %q", args)
+	options, names, err := flags(args, "mo", "ugGdscPAkRe")
+	if err != nil {
+		return err
+	}
+	if len(names) != 1 || !nameForm.MatchString(names[0]) {
+		return unknown("usermod %q", args)
+	}
+	text, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains("\n"+string(text), "\n"+names[0]+":") {
+		return fmt.Errorf("usermod: ERROR: %s does not exist", names[0])
+	}
+	if options['P'] != "" {
+		err = newEntry("/etc/user_attr", names[0], "::::type=normal;profiles="+options['P'])
 	}
 	return err
 }

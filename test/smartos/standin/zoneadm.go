@@ -87,7 +87,7 @@ func (s *state) zlogin(args []string) error {
 		return said("zlogin: login allowed only to running zones (%s is '%s').", v.Zonename, v.ZoneState)
 	}
 	path := "/usr/sbin:/usr/bin"
-	if v.Brand == "sngl" {
+	if v.ownUsr() {
 		path += ":/system/usr/sbin:/system/usr/bin"
 	}
 	shell := v.shell(path)
