@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,7 +23,7 @@ type Sending struct {
 // Send takes a snapshot of the dataset and returns the stream that a plain `zfs send` makes
 // of it: one snapshot, without properties and without datasets below. If from names a
 // snapshot, that of the dataset's origin or an earlier one of its own, it is incremental on
-// that. The snapshot is there until Close, which must be called.
+// that. The snapshot is there until Close, which must be called. In a dry run the stream is empty.
 func (d *PoolDataset) Send(ctx context.Context, now time.Time, from string) (*Sending, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -34,11 +35,16 @@ func (d *PoolDataset) Send(ctx context.Context, now time.Time, from string) (*Se
 	s := &Sending{snapshot: snapshot, ctx: ctx}
 	sending, cancel := context.WithCancel(ctx)
 	s.cancel = cancel
-	args := []string{"send", snapshot.name}
+	c := Command{Program: "zfs", Args: []string{"send", snapshot.name}}
 	if from != "" {
-		args = []string{"send", "-i", from, snapshot.name}
+		c.Args = []string{"send", "-i", from, snapshot.name}
 	}
-	if s.cmd, err = d.zfs.host.newProcess(sending, Command{Program: "zfs", Args: args}); err == nil {
+	s.close = sync.OnceValue(s.end)
+	if d.zfs.host.DryRun != nil { // there is no snapshot
+		s.out, s.wait = io.NopCloser(strings.NewReader("")), func() error { return nil }
+		return s, d.zfs.host.show(c)
+	}
+	if s.cmd, err = d.zfs.host.newProcess(sending, c); err == nil {
 		if s.out, err = s.cmd.StdoutPipe(); err == nil {
 			err = s.cmd.start()
 		}
@@ -48,7 +54,6 @@ func (d *PoolDataset) Send(ctx context.Context, now time.Time, from string) (*Se
 		return nil, errors.Join(err, snapshot.destroy(ctx))
 	}
 	s.wait = sync.OnceValue(s.cmd.wait)
-	s.close = sync.OnceValue(s.end)
 	return s, nil
 }
 

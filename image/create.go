@@ -68,11 +68,15 @@ func (e *InvalidError) Error() string {
 	return b.String()
 }
 
-// Check reports what [Create] would refuse before there is a tree: files that exist
-// ([ErrExists]) and an invalid manifest ([*InvalidError]).
-func Check(opts Options) error {
-	_, err := newOutput(&opts)
-	return err
+// Check returns the paths that [Create] will give the image and its manifest, or reports what it
+// would refuse before there is a tree: files that exist ([ErrExists]) and an invalid manifest
+// ([*InvalidError]).
+func Check(opts Options) (imagePath, manifestPath string, err error) {
+	out, err := newOutput(&opts)
+	if err != nil {
+		return "", "", err
+	}
+	return out.imagePath, out.manifestPath, nil
 }
 
 // Create writes the image of a sealed tree. What can be refused is refused before contents

@@ -52,6 +52,7 @@ type createImageOptions struct {
 	RemoveStale bool
 	Incremental bool
 	Unprepared  bool
+	DryRun      bool
 
 	source   sourceOptions
 	treeOnly []string // flags that were given and mean nothing for a stream
@@ -140,6 +141,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.BoolVar(&opts.RemoveStale, "remove-stale", false, "destroy snapshots of SOURCE that runs left which were killed")
 	f.BoolVarP(&opts.Incremental, "incremental", "i", false, "of a virtual machine: only what is not in the image that it was made of")
 	f.BoolVar(&opts.Unprepared, "unprepared", false, "of a virtual machine: with all private files that it holds")
+	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and change nothing")
 	opts.source.addFlags(f)
 	return cmd
 }
@@ -149,28 +151,21 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if err != nil {
 		return err
 	}
-	h := &host.Host{}
-	at, notFound := cli.Interruptible(ctx, func() (*place, error) {
-		at, err := locate(ctx, env, opts.Source, opts.source)
-		if opts.source.Pool != "" {
-			return at, err
-		}
-		return locateVM(ctx, env, h, opts.Source, at, err)
-	})
+	h := &opts.source.host
+	if opts.DryRun {
+		h.DryRun = env.Stdout
+	}
+	at, notFound := cli.Interruptible(ctx, func() (*place, error) { return opts.locate(ctx, env, h) })
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if notFound == nil {
-		if at.vm != nil {
-			if err := at.vm.describe(ctx, h, imageOpts); err != nil {
-				return err
-			}
-		}
-		if err := opts.settle(at, imageOpts); err != nil {
+		if err := opts.settle(ctx, h, at, imageOpts); err != nil {
 			return err
 		}
 	}
-	if err := image.Check(*imageOpts); err != nil {
+	imagePath, manifestPath, err := image.Check(*imageOpts)
+	if err != nil {
 		return withHint(err)
 	}
 	if notFound != nil {
@@ -179,44 +174,65 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	progress := env.NewProgress(opts.Quiet)
 	defer progress.Finish()
 	if at.inPool != nil {
-		from := ""
-		if at.vm != nil {
-			if from, err = opts.prepareVM(ctx, env, h, at, imageOpts); err != nil {
-				return err
-			}
-		}
-		return opts.createFromPool(ctx, env, at.inPool, from, imageOpts, progress)
+		err = opts.createFromPool(ctx, env, h, at, imageOpts, progress)
+	} else {
+		err = opts.createFromTree(ctx, env, at, imageOpts, progress)
 	}
+	if err != nil || !opts.DryRun {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Stdout, "# written would be %s and %s\n", shell.Quote(imagePath), shell.Quote(manifestPath))
+	return err
+}
+
+// locate finds SOURCE: a path, a dataset or a virtual machine.
+func (o *createImageOptions) locate(ctx context.Context, env *cli.Env, h *host.Host) (*place, error) {
+	at, err := locate(ctx, env, o.Source, o.source)
+	if o.source.Pool != "" {
+		return at, err
+	}
+	return locateVM(ctx, env, h, o.Source, at, err)
+}
+
+// createFromTree makes the image of a directory or a tar.
+func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, at *place, out *image.Options, progress *cli.Progress) error {
 	src, err := cli.Interruptible(ctx, func() (*openedSource, error) {
-		if err := opts.complete(env, imageOpts); err != nil {
+		if err := o.complete(env, out); err != nil {
 			return nil, err
 		}
-		return openSource(ctx, env, at, opts.source, progress)
+		return openSource(ctx, env, at, o.source, progress)
 	})
 	if err != nil {
 		return err
 	}
 	defer src.Close()
 	progress.Finish()
-	if !opts.Quiet {
+	if !o.Quiet {
 		src.report(env)
 	}
-	opts.warnOfOutput(env, at)
+	o.warnOfOutput(env, at)
+	if o.DryRun {
+		return nil
+	}
 	limitMemory(src.Tree.Len())
-	imageOpts.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
+	out.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
 		progress.Update(map[zpl.Phase]string{zpl.Digesting: "reading", zpl.Writing: "writing"}[phase], done, total)
 	}
-	res, err := image.Create(ctx, src.Tree, *imageOpts)
+	res, err := image.Create(ctx, src.Tree, *out)
 	progress.Finish()
 	if err != nil {
 		return withHint(err)
 	}
-	return opts.printResult(env, res, "")
+	return o.printResult(env, res, "")
 }
 
-// settle completes the options with what the kind of source says.
-func (o *createImageOptions) settle(at *place, out *image.Options) error {
-	if at.vm == nil && (o.Incremental || o.Unprepared) {
+// settle completes the options with what the source says.
+func (o *createImageOptions) settle(ctx context.Context, h *host.Host, at *place, out *image.Options) error {
+	if at.vm != nil {
+		if err := at.vm.describe(ctx, h, out); err != nil {
+			return err
+		}
+	} else if o.Incremental || o.Unprepared {
 		return cli.Usagef("--incremental, --unprepared: %v is no virtual machine", at)
 	}
 	if at.inPool != nil && len(o.treeOnly) > 0 {
@@ -239,16 +255,29 @@ func (o *createImageOptions) settle(at *place, out *image.Options) error {
 	return nil
 }
 
-// createFromPool makes the image of a dataset in a ZFS pool: all of it, or from a snapshot on.
-func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, ds *host.PoolDataset, from string, out *image.Options, progress *cli.Progress) error {
-	_, err := cli.Interruptible(ctx, func() (any, error) {
-		if err := o.prepareDataset(ctx, env, ds); err != nil {
-			return nil, err
+// createFromPool makes the image of a dataset in a ZFS pool.
+func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h *host.Host, at *place, out *image.Options, progress *cli.Progress) error {
+	ds := at.inPool
+	from, err := cli.Interruptible(ctx, func() (from string, err error) {
+		if at.vm != nil {
+			if from, err = o.prepareVM(ctx, env, h, at, out); err != nil {
+				return "", err
+			}
 		}
-		return nil, o.complete(env, out)
+		if err := o.prepareDataset(ctx, env, ds); err != nil {
+			return "", err
+		}
+		return from, o.complete(env, out)
 	})
 	if err != nil {
 		return err
+	}
+	if o.DryRun {
+		s, err := ds.Send(ctx, env.Now(), from)
+		if err != nil {
+			return err
+		}
+		return s.Close()
 	}
 	limitMemory(0)
 	// While there is a snapshot, a closed standard error must not end the program.
@@ -344,7 +373,7 @@ func (o *createImageOptions) dealWith(ctx context.Context, env *cli.Env, l host.
 	if err := l.Destroy(ctx); err != nil {
 		return err
 	}
-	if !o.Quiet {
+	if !o.Quiet && !o.DryRun {
 		fmt.Fprintf(env.Stderr, "note: %s, was left behind and is destroyed\n", what)
 	}
 	return nil
@@ -546,7 +575,7 @@ func (o *createImageOptions) complete(env *cli.Env, out *image.Options) error {
 // mayAsk tells whether there is somebody to answer questions.
 func (o *createImageOptions) mayAsk(env *cli.Env) bool {
 	stdinTaken := o.Manifest == "-" || o.Source == "-"
-	return !o.Quiet && !stdinTaken && cli.IsTerminal(env.Stdin)
+	return !o.Quiet && !o.DryRun && !stdinTaken && cli.IsTerminal(env.Stdin)
 }
 
 // createdImage is the answer of create-image --json. Fields are only ever added.

@@ -31,6 +31,8 @@ type sourceOptions struct {
 	Owners    string
 	Exclude   []string
 	TmpDir    string
+
+	host host.Host // that has the datasets
 }
 
 func (o *sourceOptions) addFlags(f *pflag.FlagSet) {
@@ -95,7 +97,7 @@ func (p *place) String() string {
 // the store is a dataset if there is one, in a ZFS pool or in the store; anything else is a
 // path.
 func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (*place, error) {
-	inPool, poolErr := lookupPool(ctx, arg, opts.Pool)
+	inPool, poolErr := lookupPool(ctx, &opts.host, arg, opts.Pool)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -144,7 +146,7 @@ func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (
 
 // lookupPool returns the dataset that SOURCE names in the ZFS of this host; fs.ErrNotExist says
 // that there is none. With a pool, SOURCE must be a dataset in it.
-func lookupPool(ctx context.Context, arg, pool string) (*host.PoolDataset, error) {
+func lookupPool(ctx context.Context, h *host.Host, arg, pool string) (*host.PoolDataset, error) {
 	name := arg
 	if !strings.Contains(arg, "/") {
 		name = cmp.Or(pool, host.Pool) + "/" + arg
@@ -152,7 +154,7 @@ func lookupPool(ctx context.Context, arg, pool string) (*host.PoolDataset, error
 	if pool != "" && (!host.IsDatasetName(name) || !strings.HasPrefix(name, pool+"/")) {
 		return nil, cli.Usagef("source %q: with --pool %s it must be NAME or %[2]s/NAME", arg, pool)
 	}
-	zfs := (&host.Host{}).ZFS()
+	zfs := h.ZFS()
 	switch {
 	case zfs == nil && pool != "":
 		return nil, fmt.Errorf("source %q: --pool needs ZFS, and there is no program zfs on this host", arg)

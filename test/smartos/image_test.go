@@ -192,6 +192,12 @@ func (i *imager) testIncremental(t *testing.T, seed string) {
 	if made.Files[0].Size >= full.Size() {
 		t.Errorf("the increment has %d bytes, all of it %d", made.Files[0].Size, full.Size())
 	}
+	dry, err := exec.Command(i.m.Tool, "create-image", "-i", "web-1.0", "web", "--dry-run", "-o", "dry").Output()
+	for _, want := range []string{"zfs send -i zones/" + seed + "@final zones/" + i.vm.UUID + "@imagetools-", "# written would be dry/web-1.0.zfs.gz"} {
+		if err != nil || !strings.Contains(string(dry), want) {
+			t.Errorf("the dry run says %q, %v; want %q in it", dry, err, want)
+		}
+	}
 	image := i.installed(t, "delta-1.0")
 	if origin := i.m.ZFS(t, "get", "-H", "-o", "value", "origin", "zones/"+image); origin != "zones/"+seed+"@final" {
 		t.Errorf("it is received as a clone of %q", origin)

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"imagetools/internal/shell"
 )
 
 // zoneDir is where a running zone finds the stand-ins and what they record.
@@ -76,7 +78,7 @@ func record(path, line string) error {
 // recorded runs a program: its call is recorded in a folder, and as refused if it is in no
 // contract.
 func recorded(dir, name string, args []string, run func() error) error {
-	call := strings.Join(append([]string{name}, args...), " ")
+	call := shell.Join(append([]string{name}, args...))
 	if err := record(filepath.Join(dir, "calls"), call); err != nil {
 		return err
 	}
