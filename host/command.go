@@ -9,10 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"imagetools/internal/shell"
 )
@@ -181,13 +184,29 @@ type CommandError struct {
 	Err    error
 }
 
-// Error tells the command as one can paste it into a shell, how it ended and what it said.
+// Error tells the command as one can paste it into a shell, how it ended and what it said, with
+// nothing in it that a terminal obeys: those can be the words of a zone.
 func (e *CommandError) Error() string {
 	text := fmt.Sprintf("%s: %v", shell.Join(e.Args), e.Err)
 	if said := strings.TrimSpace(e.Stderr); said != "" {
-		text += ": " + said
+		text += ": " + harmless(said)
 	}
 	return text
+}
+
+// harmless writes control characters, and bytes that are no text, as Go does.
+func harmless(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if c := text[:size]; r == '\n' || r == '\t' || unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) {
+			b.WriteString(c)
+		} else {
+			b.WriteString(strings.Trim(strconv.Quote(c), `"`))
+		}
+		text = text[size:]
+	}
+	return b.String()
 }
 
 func (e *CommandError) Unwrap() error { return e.Err }

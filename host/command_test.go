@@ -48,6 +48,10 @@ func TestRunErrors(t *testing.T) {
 	if want := `sh -c 'echo "no $1" >&2; exit 3' sh 'it'\''s': exit status 3: no it's`; err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
+	_, err = h.Run(t.Context(), sh(`printf 'ü\t\033[2J\377\r\n"x"' >&2; exit 1`))
+	if err == nil || !strings.HasSuffix(err.Error(), "exit status 1: ü\t\\x1b[2J\\xff\\r\n\"x\"") {
+		t.Errorf("what a terminal obeys: %q", err)
+	}
 	_, err = h.Run(t.Context(), sh("kill -9 $$"))
 	if failed, ok := errors.AsType[*CommandError](err); !ok || failed.ExitCode() != -1 || !strings.Contains(err.Error(), "signal: killed") {
 		t.Errorf("killed: %v", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -133,8 +134,8 @@ func (h *Host) VMsWithAlias(ctx context.Context, alias string) ([]string, error)
 	return uuids, nil
 }
 
-// FindVM returns the virtual machine that name stands for, a UUID or an alias. One that does
-// not exist gives fs.ErrNotExist.
+// FindVM returns the virtual machine that name stands for: a UUID, an alias, or the name of its
+// zone. One that does not exist gives fs.ErrNotExist.
 func (h *Host) FindVM(ctx context.Context, name string) (*VM, error) {
 	if IsUUID(name) {
 		return h.VM(ctx, name)
@@ -144,9 +145,21 @@ func (h *Host) FindVM(ctx context.Context, name string) (*VM, error) {
 	case err != nil:
 		return nil, err
 	case len(uuids) == 0:
-		return nil, &absentError{"virtual machine", name, "on this host"}
+		return h.vmOfZone(ctx, name)
 	case len(uuids) > 1:
 		return nil, fmt.Errorf("virtual machine %q: %d have that alias: %s", name, len(uuids), strings.Join(uuids, ", "))
 	}
 	return h.VM(ctx, uuids[0])
+}
+
+// vmOfZone returns the virtual machine whose zone has a name. Most are called like their UUID.
+func (h *Host) vmOfZone(ctx context.Context, name string) (*VM, error) {
+	z, err := h.Zone(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !IsUUID(z.UUID) {
+		return nil, &absentError{"virtual machine", name, "on this host"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.VM(ctx, z.UUID)
 }

@@ -99,6 +99,16 @@ func TestStrangeAnswers(t *testing.T) {
 	if _, err := h.FindVM(ctx, "web"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an alias of none: %v", err)
 	}
+	standIn(t, map[string]string{
+		"vmadm":   "[ $1 = lookup ] || echo '" + vmJSON + "'",
+		"zoneadm": "echo -:web:installed:/zones/web:" + zoneUUID + ":joyent:excl; echo -:odd:installed:/zones/odd::joyent:excl",
+	})
+	if vm, err := h.FindVM(ctx, "web"); err != nil || vm.UUID != zoneUUID {
+		t.Errorf("by the name of its zone: %+v, %v", vm, err)
+	}
+	if _, err := h.FindVM(ctx, "odd"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a zone that is no virtual machine: %v", err)
+	}
 }
 
 // No name that could be taken for something else gets to a program.
