@@ -160,7 +160,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 		return ctx.Err()
 	}
 	if notFound == nil {
-		if err := opts.settle(ctx, h, at, imageOpts); err != nil {
+		if err := opts.settle(ctx, env, h, at, imageOpts); err != nil {
 			return err
 		}
 	}
@@ -227,9 +227,9 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 }
 
 // settle completes the options with what the source says.
-func (o *createImageOptions) settle(ctx context.Context, h *host.Host, at *place, out *image.Options) error {
+func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.Host, at *place, out *image.Options) error {
 	if at.vm != nil {
-		if err := at.vm.describe(ctx, h, out); err != nil {
+		if err := at.vm.describe(ctx, env, h, out); err != nil {
 			return err
 		}
 	} else if o.Incremental || o.Unprepared {

@@ -90,7 +90,7 @@ func locateVM(ctx context.Context, env *cli.Env, h *host.Host, arg string, at *p
 
 // describe completes the options with what the machine says of its image, as imgadm create
 // does.
-func (s *vmSource) describe(ctx context.Context, h *host.Host, out *image.Options) error {
+func (s *vmSource) describe(ctx context.Context, env *cli.Env, h *host.Host, out *image.Options) error {
 	if s.State != "stopped" {
 		return cli.Hint(fmt.Errorf("virtual machine %s: it is %s", s.name(), s.State), "stop it first: vmadm stop "+s.UUID)
 	}
@@ -108,7 +108,7 @@ func (s *vmSource) describe(ctx context.Context, h *host.Host, out *image.Option
 		return cli.Usagef("type %q: a machine of brand %s makes a %s", given, s.Brand, imageType)
 	}
 	m.Type = imageType
-	origin, err := s.originManifest(ctx, h)
+	origin, err := s.originManifest(ctx, env, h)
 	if err != nil {
 		return err
 	}
@@ -128,12 +128,13 @@ func nameOf(vm *host.VM) string {
 }
 
 // originManifest is the manifest of the origin as far as imgadm knows it.
-func (s *vmSource) originManifest(ctx context.Context, h *host.Host) (map[string]json.RawMessage, error) {
+func (s *vmSource) originManifest(ctx context.Context, env *cli.Env, h *host.Host) (map[string]json.RawMessage, error) {
 	if s.Origin == "" {
 		return nil, nil
 	}
 	fields, err := h.InstalledImage(ctx, s.Origin, s.Pool)
-	if errors.Is(err, fs.ErrNotExist) { // an image that nobody installed by imgadm
+	if errors.Is(err, fs.ErrNotExist) {
+		env.Warnf("imgadm does not know the image %s, of which the virtual machine was made: nothing of its manifest is inherited", s.Origin)
 		return nil, nil
 	}
 	return fields, err
@@ -205,7 +206,7 @@ func (s *vmSource) prepared(ctx context.Context, env *cli.Env, anyway bool) erro
 	}
 	private, err := image.PrivateFiles(ctx, s.Zonepath)
 	if err != nil {
-		return fmt.Errorf("virtual machine %s: is it prepared? %w", s.name(), err)
+		return fmt.Errorf("virtual machine %s: look for private files: %w", s.name(), err)
 	}
 	if len(private) == 0 {
 		return nil

@@ -99,14 +99,19 @@ func TestVMManifest(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			smartOS(t, test.vm, test.origin)
-			at, err := locateVM(t.Context(), cli.NewEnv(), h, "web", nil, os.ErrNotExist)
+			var stderr strings.Builder
+			env := &cli.Env{Stderr: &stderr}
+			at, err := locateVM(t.Context(), env, h, "web", nil, os.ErrNotExist)
 			if err != nil {
 				t.Fatal(err)
 			}
 			out := &image.Options{Manifest: test.flags}
 			out.Manifest.Name, out.Manifest.Base = "x", test.base
-			if err := at.vm.describe(t.Context(), h, out); err != nil {
+			if err := at.vm.describe(t.Context(), env, h, out); err != nil {
 				t.Fatal(err)
+			}
+			if warned := strings.Contains(stderr.String(), "imgadm does not know the image "+seedUUID); warned != (test.origin == "" && at.vm.Origin != "") {
+				t.Errorf("said %q", &stderr)
 			}
 			made := manifest.New(out.Manifest)
 			got := manifest.Manifest{Type: made.Type, OS: made.OS, NICDriver: made.NICDriver, DiskDriver: made.DiskDriver, CPUType: made.CPUType, ImageSize: made.ImageSize, Requirements: made.Requirements}
@@ -194,7 +199,7 @@ func TestVMRefused(t *testing.T) {
 		smartOS(t, test.vm, "")
 		at, err := locateVM(t.Context(), cli.NewEnv(), h, vmUUID, nil, os.ErrNotExist)
 		if err == nil {
-			err = at.vm.describe(t.Context(), h, &image.Options{})
+			err = at.vm.describe(t.Context(), cli.NewEnv(), h, &image.Options{})
 		}
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v, want %q", test.vm, err, test.want)

@@ -89,8 +89,12 @@ func (p *place) String() string {
 		return fmt.Sprintf("the ZFS dataset %q", p.inPool.Name)
 	case p.dataset != nil:
 		return fmt.Sprintf("the dataset %q", p.path)
+	case p.path == "-":
+		return "standard input"
+	case !strings.Contains(p.path, "/"):
+		return fmt.Sprintf("the path %q", "./"+p.path)
 	}
-	return fmt.Sprintf("the path %q", "./"+p.path)
+	return fmt.Sprintf("the path %q", p.path)
 }
 
 // locate reads SOURCE as the design has it: a name without a slash, zones/NAME or a path into

@@ -71,7 +71,7 @@ func TestCreateImage(t *testing.T) {
 		ctx := t.Context()
 		i := &imager{m: m, h: &host.Host{}}
 		seed := m.AddImage(t, smartos.Image{Type: "zone-dataset", Fill: smartos.MinimalSeed, Manifest: originFields})
-		i.vm = newVM(t, seed)
+		i.vm = newVM(seed)
 		i.vm.Alias = "web"
 		if err := i.h.CreateVM(ctx, i.vm); err != nil {
 			t.Fatal(err)

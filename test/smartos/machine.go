@@ -33,6 +33,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"imagetools/test/oracle"
 )
 
@@ -188,7 +190,7 @@ type Image struct {
 func (m *Machine) AddImage(t *testing.T, image Image) string {
 	t.Helper()
 	if image.UUID == "" {
-		image.UUID = NewUUID(t)
+		image.UUID = uuid.NewString()
 	}
 	manifest := map[string]any{"v": 2, "uuid": image.UUID, "name": "seed", "version": "20141030", "type": image.Type, "os": "smartos"}
 	for field, value := range image.Manifest {
@@ -203,16 +205,6 @@ func (m *Machine) AddImage(t *testing.T, image Image) string {
 		t.Fatal(err)
 	}
 	return image.UUID
-}
-
-// NewUUID returns a new UUID.
-func NewUUID(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile("/proc/sys/kernel/random/uuid")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(text))
 }
 
 // Mountpoint is where a dataset is mounted.

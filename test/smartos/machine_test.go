@@ -7,20 +7,23 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"imagetools/host"
 	"imagetools/test/smartos"
 )
 
 // newVM is the payload that create-base-images sends.
-func newVM(t *testing.T, image string) host.NewVM {
+func newVM(image string) host.NewVM {
 	return host.NewVM{
-		UUID: smartos.NewUUID(t), Alias: "proto-zone", Brand: "joyent", ImageUUID: image, MaxPhysicalMemory: 512,
+		UUID: uuid.NewString(), Alias: "proto-zone", Brand: "joyent", ImageUUID: image, MaxPhysicalMemory: 512,
 		Resolvers: []string{"9.9.9.9"}, NICs: []host.NIC{{NICTag: "admin", IPs: []string{"dhcp"}}},
 	}
 }
@@ -52,7 +55,7 @@ func TestLifecycle(t *testing.T) {
 		m.AddPackages(t, "/opt/local", "/opt/local/etc", []string{"curl", "smtools"})
 		before := m.ZFS(t, "list", "-H", "-t", "all", "-o", "name")
 
-		vm := newVM(t, image)
+		vm := newVM(image)
 		if uuids, err := h.VMsWithAlias(ctx, vm.Alias); err != nil || len(uuids) > 0 {
 			t.Fatalf("before: %v, %v", uuids, err)
 		}
@@ -151,7 +154,7 @@ func TestSngl(t *testing.T) {
 	smartos.Run(t, func(t *testing.T, m *smartos.Machine) {
 		ctx := t.Context()
 		h := &host.Host{}
-		vm := newVM(t, m.AddImage(t, smartos.Image{Type: "zone-dataset", Fill: func(t *testing.T, dir string) {
+		vm := newVM(m.AddImage(t, smartos.Image{Type: "zone-dataset", Fill: func(t *testing.T, dir string) {
 			smartos.MinimalSeed(t, dir)
 			bin := filepath.Join(dir, "root/bin")
 			if err := errors.Join(os.Remove(bin), os.Symlink("system/usr/bin", bin)); err != nil {
@@ -221,7 +224,7 @@ func TestRefusals(t *testing.T) {
 			{func(vm *host.NewVM) { vm.ImageUUID = bare }, "does not support the provisioning marker"},
 			{func(vm *host.NewVM) { vm.UUID, vm.ImageUUID, vm.Alias = "A", "B", "~c" }, "alias \"~c\""},
 		} {
-			vm := newVM(t, seed)
+			vm := newVM(seed)
 			test.edit(&vm)
 			if err := h.CreateVM(ctx, vm); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %q in it", err, test.want)
@@ -236,12 +239,13 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("bad payloads are in the contract: %v", refused)
 		}
 		testBadCalls(ctx, t, m, h, seed)
+		testPlainVmadm(t, m, seed)
 	})
 }
 
 // testBadCalls makes calls that are in no contract, on the host and in a zone.
 func testBadCalls(ctx context.Context, t *testing.T, m *smartos.Machine, h *host.Host, seed string) {
-	vm := newVM(t, seed)
+	vm := newVM(seed)
 	if err := h.CreateVM(ctx, vm); err != nil {
 		t.Fatal(err)
 	}
@@ -302,4 +306,28 @@ func testBadCalls(ctx context.Context, t *testing.T, m *smartos.Machine, h *host
 	if p, err := h.Platform(ctx); err == nil {
 		t.Errorf("a strange platform is taken for %+v", p)
 	}
+}
+
+// testPlainVmadm calls vmadm as scripts do: the payload in a file, and a UUID that it makes up.
+func testPlainVmadm(t *testing.T, m *smartos.Machine, seed string) {
+	lookup := func() (string, error) {
+		out, err := exec.Command("vmadm", "lookup", "-1", "alias=plain").CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	if said, err := lookup(); err == nil || said != "Requested unique lookup but found 0 results." {
+		t.Errorf("lookup of none: %q, %v", said, err)
+	}
+	payload := filepath.Join(m.Dir, "payload")
+	if err := os.WriteFile(payload, []byte(`{"image_uuid": "`+seed+`", "alias": "plain", "autoboot": false}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("vmadm", "create", "-f", payload).CombinedOutput()
+	uuid, lookupErr := lookup()
+	if err != nil || lookupErr != nil || !host.IsUUID(uuid) || string(out) != "Successfully created VM "+uuid+"\n" {
+		t.Errorf("%q, %v; then %q, %v", out, err, uuid, lookupErr)
+	}
+	if found := m.Must(t, "vmadm", "lookup", "-j", "alias=~^pl", "state=stopped"); !strings.Contains(found, uuid) {
+		t.Errorf("lookup -j prints %s", found)
+	}
+	m.Must(t, "vmadm", "delete", uuid)
 }

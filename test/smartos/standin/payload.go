@@ -3,15 +3,15 @@
 package main
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/google/uuid"
 )
 
 // payload is what vmadm create reads.
@@ -22,10 +22,8 @@ var aliasForm = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]*$`)
 // vm is the machine that the payload asks for. All that is wrong with it is told at once, in
 // vmadm's words.
 func (p payload) vm() (*vm, error) {
-	id := make([]byte, 16)
-	rand.Read(id)
 	v := &vm{
-		UUID: fmt.Sprintf("%x-%x-4%x-a%x-%x", id[:4], id[4:6], id[6:8], id[8:10], id[10:])[:36], Brand: "joyent", Zpool: "zones", Memory: 256, Quota: 10, Autoboot: true,
+		UUID: uuid.NewString(), Brand: "joyent", Zpool: "zones", Memory: 256, Quota: 10, Autoboot: true,
 		Resolvers: []string{}, NICs: []any{}, CustomerMetadata: map[string]any{}, InternalMetadata: map[string]any{},
 	}
 	p.get("brand", &v.Brand)
