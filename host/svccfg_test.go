@@ -150,7 +150,7 @@ func TestSvccfgFaults(t *testing.T) {
 		expect    []ServiceManifest
 		want      string
 	}{
-		{manifestsOf("a", "c"), manifestsOf("a", "b"), `import 1.xml: svccfg import `},
+		{manifestsOf("a", "c"), manifestsOf("a", "b"), `/svccfg import /`},
 		{manifestsOf("journal"), manifestsOf("journal"), "left a journal"},
 		{manifestsOf("nothing"), manifestsOf("nothing"), "made no repository"},
 	} {
