@@ -163,13 +163,17 @@ func empty(root *rootfs.FS, path string) (bool, error) {
 	return gone(err)
 }
 
-// makeFile creates an empty file where there is nothing.
+// makeFile creates an empty file where there is nothing. It is root's if this user cannot give
+// it away.
 func makeFile(attr rootfs.Attr) func(*rootfs.FS, string) (bool, error) {
 	return func(root *rootfs.FS, path string) (bool, error) {
 		if _, err := root.Lstat(path); !missing(err) {
 			return false, err
 		}
 		err := root.WriteFile(path, nil, &attr)
+		if errors.Is(err, fs.ErrPermission) {
+			err = root.WriteFile(path, nil, &rootfs.Attr{Mode: attr.Mode})
+		}
 		return err == nil, err
 	}
 }

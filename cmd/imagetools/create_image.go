@@ -323,7 +323,7 @@ func (s *sending) Read(p []byte) (int, error) {
 func (o *createImageOptions) prepareDataset(ctx context.Context, env *cli.Env, ds *host.PoolDataset) error {
 	if err := ds.CheckZones(ctx); err != nil {
 		if running, ok := errors.AsType[*host.RunningZoneError](err); ok {
-			err = cli.Hint(err, "halt it first: zoneadm -z "+shell.Quote(running.Zone)+" halt")
+			err = haltHint(err, running.Zone)
 		}
 		return err
 	}

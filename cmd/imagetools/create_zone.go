@@ -216,7 +216,7 @@ func (s *vmSource) prepared(ctx context.Context, env *cli.Env, anyway bool) erro
 		env.Warnf("%v", err)
 		return nil
 	}
-	return cli.Hint(err, "remove what is named, or have it all in the image with --unprepared")
+	return cli.Hint(err, "imagetools prepare "+s.UUID+" removes what is named; --unprepared has it all in the image")
 }
 
 // prepareVM looks whether an image can be made of a machine, and says what it will be. from is

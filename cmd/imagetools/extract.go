@@ -109,16 +109,8 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 		return cli.Usagef("extract: standard output is a terminal; it is no place for a tar")
 	}
 	for _, file := range []string{opts.Tar, opts.Raw} { // before the stream is read
-		if file == "" || file == "-" {
-			continue
-		}
-		info, err := os.Lstat(file)
-		switch {
-		case err != nil:
-		case !info.Mode().IsRegular():
-			return fmt.Errorf("%q: is no regular file", file)
-		case !opts.Force:
-			return cli.Hint(fmt.Errorf("%q exists", file), "--force replaces it")
+		if err := checkNewFile(file, opts.Force); err != nil {
+			return err
 		}
 	}
 	img, err := opts.open(ctx, env, opts.Image, true)
@@ -143,6 +135,22 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 		return opts.writeTar(ctx, env, t, progress)
 	}
 	return opts.writeDir(ctx, env, t, progress)
+}
+
+// checkNewFile reports what is in the way of a file that is to be written; "" and "-" are none.
+func checkNewFile(file string, force bool) error {
+	if file == "" || file == "-" {
+		return nil
+	}
+	info, err := os.Lstat(file)
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%q: is no regular file", file)
+	case !force:
+		return cli.Hint(fmt.Errorf("%q exists", file), "--force replaces it")
+	}
+	return nil
 }
 
 func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tree, progress *cli.Progress) error {

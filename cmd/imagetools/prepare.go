@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"imagetools/image"
+	"imagetools/internal/cli"
+	"imagetools/prepare"
+)
+
+type prepareOptions struct {
+	Target    string
+	Check     bool
+	DryRun    bool
+	Output    string
+	Force     bool
+	OS        string
+	Addresses []string
+	JSON      bool
+	Quiet     bool
+
+	source sourceOptions
+	open   openOptions
+}
+
+func newPrepareCommand(env *cli.Env) *cobra.Command {
+	var opts prepareOptions
+	cmd := &cobra.Command{
+		Use:   "prepare [flags] TARGET",
+		Short: "Take out of a root file system what must not become part of an image",
+		Long: `Prepare removes host keys, histories, known hosts, private keys and passwords of root (and
+admin), logs, leases, mail, temporary files, the id and the name of the machine, marks of
+provisioning, and the metadata that vmadm keeps beside the root of a zone. Of a Linux, the caches
+of packages and the state of cloud-init go too. Each path is told with what was done to it. All
+else stays as it is; prepared twice is the same as once.
+
+Addresses of a SmartOS zone, in files below /etc and /opt/local/etc, become @PRIVATE_IP@ or
+@PUBLIC_IP@, which zoneinit fills in. They are those of --address, of /etc/hostname.net*, and of
+the zone's name in /etc/hosts.
+
+It is what sm-prepare-image does to files. What that does to services needs the running zone, and
+is told in notes, as are keys, passwords and links that stay since they may be meant to.
+
+TARGET is changed where it lies if it is
+  zones/NAME, or a name without a slash: a dataset, of a zone that is halted, in the ZFS of this
+    host (also POOL/NAME, or in --pool) or in the store (--store)
+  the UUID or alias of a virtual machine, on SmartOS: the dataset of its zone
+  a directory: a root file system, or with --as-dataset a dataset that has it in root/
+A METALOG beside a directory (DIR.mtree, or --metalog) is kept in line with it; if it has names
+that go, it is written anew, without comments. No link in the root leads out of it.
+
+An image, any other stream, or a tar ("-" is standard input) cannot be changed: --check tells what
+it holds, and -o writes a prepared copy of it, or of any other TARGET, as a tar, of which
+create-image makes an image (--as-dataset if TARGET is an image or a dataset).
+
+--check and --dry-run change nothing, and tell what would be done.
+
+Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. With --check: 0 nothing to do, 1 something
+to do, 2 trouble.`,
+		Example: `  imagetools prepare 54f1cc77-68f1-42ab-acac-5c4f64f5d6e0
+  imagetools prepare --check ./rootfs
+  imagetools prepare --address 10.88.1.5 --address 198.51.100.7 zones/web
+  imagetools prepare -o - web-1.0.json | imagetools create-image web-1.1 - --as-dataset`,
+		Args: exactArgs("TARGET"),
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.Target = args[0]
+			err := runPrepare(c.Context(), env, opts)
+			if _, told := errors.AsType[cli.ExitError](err); err != nil && opts.Check && !told && c.Context().Err() == nil {
+				env.Report(name, c.CommandPath(), err)
+				return cli.ExitError(2)
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&opts.Check, "check", false, "only tell; exit with status 1 if there is something to do")
+	f.BoolVarP(&opts.DryRun, "dry-run", "n", false, "only tell")
+	f.StringVarP(&opts.Output, "output", "o", "", "tar for a prepared copy, \"-\" for standard output; TARGET stays as it is")
+	f.BoolVar(&opts.Force, "force", false, "replace a tar that exists")
+	f.StringVar(&opts.OS, "os", "", "smartos or linux (default: the files tell)")
+	f.StringArrayVar(&opts.Addresses, "address", nil, "address of the SmartOS zone, which becomes a placeholder; repeatable")
+	f.BoolVar(&opts.JSON, "json", false, "print a JSON document")
+	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but errors")
+	opts.source.addPlaceFlags(f, "TARGET")
+	f.StringVar(&opts.source.TmpDir, "tmpdir", "", "folder for the contents of what is compressed or on a pipe, while it is read (default $TMPDIR)")
+	f.StringArrayVar(&opts.open.Origins, "origin", nil, "image that TARGET is incremental on; repeatable, the full one first")
+	opts.open.SpoolLimit = image.DefaultSpoolLimit >> 20
+	return cmd
+}
+
+// finderOptions are the options for what is looked for.
+func (o *prepareOptions) finderOptions() (prepare.Options, error) {
+	os, err := prepare.ParseOS(o.OS)
+	faults := []error{err}
+	var addresses []netip.Addr
+	for _, s := range o.Addresses {
+		a, err := prepare.ParseAddress(s)
+		faults = append(faults, err)
+		addresses = append(addresses, a)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return prepare.Options{}, &cli.UsageError{Err: err}
+	}
+	return prepare.Options{OS: os, Addresses: addresses}, nil
+}
+
+func (o *prepareOptions) tellOnly() bool { return o.Check || o.DryRun }
+
+// checkUsage reports what cannot be asked for.
+func (o *prepareOptions) checkUsage(env *cli.Env) error {
+	switch {
+	case o.Output != "" && o.tellOnly():
+		return cli.Usagef("prepare: --check and --dry-run write no tar")
+	case o.Output == "-" && o.JSON:
+		return cli.Usagef("prepare: standard output cannot be both a tar and JSON")
+	case o.Output == "-" && cli.IsTerminal(env.Stdout):
+		return cli.Usagef("prepare: standard output is a terminal; it is no place for a tar")
+	case o.Target == "-" && cli.IsTerminal(env.Stdin):
+		return cli.Usagef("prepare: standard input is a terminal, not a tar or a stream")
+	}
+	return checkNewFile(o.Output, o.Force)
+}
+
+func runPrepare(ctx context.Context, env *cli.Env, opts prepareOptions) (err error) {
+	find, err := opts.finderOptions()
+	if err != nil {
+		return err
+	}
+	if err := opts.checkUsage(env); err != nil {
+		return err
+	}
+	progress := env.NewProgress(opts.Quiet)
+	defer progress.Finish()
+	target, err := cli.Interruptible(ctx, func() (*prepareTarget, error) { return opts.openTarget(ctx, env, progress) })
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, target.Close()) }()
+	plan, faults := target.find(ctx, find)
+	progress.Finish()
+	if plan == nil || faults != nil && opts.Output != "" { // a copy with leaks must not be taken for a prepared one
+		return fmt.Errorf("%s: %w", target.what, faults)
+	}
+	res := &prepared{Target: opts.Target, OS: plan.OS, DryRun: opts.tellOnly(), Notes: plan.Notes, Changes: []preparedChange{}}
+	if opts.tellOnly() {
+		for _, c := range plan.Changes {
+			res.add(c)
+		}
+	} else if err := opts.apply(ctx, env, target, plan, res, progress); err != nil {
+		faults = errors.Join(faults, err)
+	}
+	if err := opts.print(env, target, res); err != nil {
+		return err
+	}
+	switch {
+	case faults != nil && ctx.Err() != nil && target.tree == nil && len(res.Changes) > 0:
+		fmt.Fprintf(env.Stderr, "%s: interrupted after %d of %d changes; run it again for the others\n", name, len(res.Changes), len(plan.Changes))
+		return cli.ExitError(130)
+	case faults != nil:
+		return fmt.Errorf("%s: %w", target.what, faults)
+	case opts.Check && len(res.Changes) > 0:
+		return cli.ExitError(1)
+	}
+	return nil
+}
+
+// find makes the plan. Faults may come beside one for the rest.
+func (t *prepareTarget) find(ctx context.Context, opts prepare.Options) (plan *prepare.Plan, faults error) {
+	type found struct {
+		plan   *prepare.Plan
+		faults error
+	}
+	f, err := cli.Interruptible(ctx, func() (found, error) {
+		plan, err := prepare.Find(t.Target, opts)
+		return found{plan, err}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if f.plan == nil && t.Dataset == nil {
+		if _, err := t.Root.Stat("root/etc"); err == nil {
+			f.faults = cli.Hint(f.faults, "it looks like a dataset: --as-dataset")
+		}
+	}
+	return f.plan, f.faults
+}
+
+// apply does what is planned, and adds to res what was done.
+func (o *prepareOptions) apply(ctx context.Context, env *cli.Env, target *prepareTarget, plan *prepare.Plan, res *prepared, progress *cli.Progress) error {
+	var done []prepare.Change
+	faults := plan.Apply(ctx, func(c prepare.Change) { done = append(done, c) })
+	if target.tree != nil {
+		// Nothing has reached the disk yet. A folder is the better the less it holds.
+		if ctx.Err() != nil || faults != nil && o.Output != "" {
+			return faults
+		}
+		var err error
+		if o.Output == "" {
+			err = target.save()
+		} else if err = target.tree.Seal(); err == nil {
+			to := extractOptions{Tar: o.Output}
+			err = to.writeTar(ctx, env, target.tree, progress)
+		}
+		if err != nil {
+			return errors.Join(faults, err)
+		}
+	}
+	for _, c := range done {
+		res.add(c)
+	}
+	return faults
+}
+
+// prepared is the answer of prepare --json. Fields are only ever added.
+type prepared struct {
+	Target  string           `json:"target"`
+	OS      prepare.OS       `json:"os"`
+	DryRun  bool             `json:"dry_run"` // the changes would be done
+	Changes []preparedChange `json:"changes"`
+	Notes   []string         `json:"notes,omitempty"`
+}
+
+type preparedChange struct {
+	Path   text           `json:"path"`   // in the root; without a slash in front, in the dataset
+	Action prepare.Action `json:"action"` // remove, empty, create or rewrite
+	What   string         `json:"what"`
+}
+
+func (p *prepared) add(c prepare.Change) {
+	p.Changes = append(p.Changes, preparedChange{text(c.Path), c.Action, c.What})
+}
+
+// print prints what was or would be done.
+func (o *prepareOptions) print(env *cli.Env, target *prepareTarget, res *prepared) error {
+	if o.JSON {
+		return printJSON(env.Stdout, res)
+	}
+	if o.Quiet {
+		return nil
+	}
+	var b strings.Builder
+	for _, c := range res.Changes {
+		fmt.Fprintf(&b, "%-7s  %s: %s\n", c.Action, printable(string(c.Path)), c.What)
+	}
+	out := env.Stdout
+	if o.Output == "-" {
+		out = env.Stderr
+	}
+	if _, err := io.WriteString(out, b.String()); err != nil {
+		return err
+	}
+	for _, n := range res.Notes {
+		fmt.Fprintf(env.Stderr, "note: %s\n", n)
+	}
+	verb := "done"
+	if res.DryRun {
+		verb = "to do"
+	}
+	fmt.Fprintf(env.Stderr, "%s (%s): changes %s: %d\n", target.what, res.OS, verb, len(res.Changes))
+	return nil
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"imagetools/host"
+	"imagetools/internal/cli"
+	"imagetools/internal/shell"
+	"imagetools/prepare"
+	"imagetools/rootfs"
+	"imagetools/rootfs/folder"
+	"imagetools/tree"
+)
+
+// prepareTarget is an opened TARGET.
+type prepareTarget struct {
+	prepare.Target
+	what    string
+	tree    *tree.Tree   // nil if changes are made on disk
+	save    func() error // brings those of the tree to the disk; nil if none are made there
+	closers []io.Closer
+}
+
+// Close releases what is open.
+func (t *prepareTarget) Close() error {
+	var errs []error
+	for _, c := range t.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// openTarget opens TARGET in the way that what is to be done with it needs.
+func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress *cli.Progress) (_ *prepareTarget, err error) {
+	t := &prepareTarget{what: fmt.Sprintf("%q", o.Target)}
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	isImage, err := looksLikeImage(env, o.Target)
+	if err != nil {
+		return nil, err
+	}
+	if isImage {
+		if err := o.cannotChange("an image"); err != nil {
+			return nil, err
+		}
+		o.open.TmpDir = o.source.TmpDir
+		tr, closer, err := openTree(ctx, env, o.Target, o.open, o.source, progress)
+		if err != nil {
+			return nil, err
+		}
+		t.closers = append(t.closers, closer)
+		return t, t.useTree(tr, true)
+	}
+	h := &host.Host{}
+	at, err := locate(ctx, env, o.Target, o.source)
+	if o.source.Pool == "" {
+		at, err = locateVM(ctx, env, h, o.Target, at, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	isDataset := o.source.AsDataset || at.dataset != nil
+	if at.inPool != nil {
+		if at.path, err = mountedAt(ctx, at.inPool); err != nil {
+			return nil, err
+		}
+		isDataset = true
+	}
+	info, err := os.Stat(at.path)
+	if at.path == "-" || err == nil && !info.IsDir() {
+		if err := o.cannotChange("a tar"); err != nil {
+			return nil, err
+		}
+		return t, o.readTree(ctx, env, t, &place{path: at.path}, isDataset, progress)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if at.inPool == nil {
+		if err := checkZonesAt(ctx, h, at.path); err != nil {
+			return nil, err
+		}
+		if o.source.Metalog == "" {
+			if o.source.Metalog, err = host.Metalog(at.path); err != nil {
+				return nil, err
+			}
+		}
+	} else if o.source.Metalog == "" {
+		o.source.Metalog = "none"
+	}
+	withMetalog := o.source.Metalog != "" && o.source.Metalog != "none"
+	if o.Output == "" && !withMetalog {
+		return t, t.useDir(at.path, isDataset)
+	}
+	return t, o.readTree(ctx, env, t, &place{path: at.path}, isDataset, progress)
+}
+
+// cannotChange is the error for what is to be changed where it lies, and cannot.
+func (o *prepareOptions) cannotChange(what string) error {
+	if o.tellOnly() || o.Output != "" {
+		return nil
+	}
+	return cli.Hint(cli.Usagef("%q is %s, which is not changed where it lies", o.Target, what),
+		"-o OUT.tar writes a prepared copy, of which create-image makes an image; --check tells what would go")
+}
+
+// readTree reads a directory or a tar.
+func (o *prepareOptions) readTree(ctx context.Context, env *cli.Env, t *prepareTarget, at *place, isDataset bool, progress *cli.Progress) error {
+	read := o.source
+	read.AsDataset = true // what lies where is known
+	src, err := openSource(ctx, env, at, read, progress)
+	if err != nil {
+		return err
+	}
+	t.closers = append(t.closers, src)
+	if o.Output == "" && !o.tellOnly() {
+		watched := folder.Watch(src.Tree)
+		t.save = func() error { return watched.Save(at.path, o.source.Metalog) }
+	}
+	return t.useTree(src.Tree, isDataset)
+}
+
+// useTree prepares a sealed tree.
+func (t *prepareTarget) useTree(tr *tree.Tree, isDataset bool) error {
+	now := tr.Root.ModTime // the latest that there is: the same tree gives the same copy
+	for _, n := range tr.Nodes() {
+		if now.Before(n.ModTime) {
+			now = n.ModTime
+		}
+	}
+	t.tree = tr
+	return t.use(rootfs.NewTree(tr, now), isDataset)
+}
+
+// useDir prepares a directory on disk.
+func (t *prepareTarget) useDir(dir string, isDataset bool) error {
+	top, err := rootfs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return t.use(top, isDataset)
+}
+
+// use prepares a root file system, or the dataset that has one.
+func (t *prepareTarget) use(top *rootfs.FS, isDataset bool) (err error) {
+	t.closers = append(t.closers, top)
+	if !isDataset {
+		t.Root = top
+		return nil
+	}
+	if info, err := top.Lstat("root"); err != nil || info.Mode.Type() != tree.TypeDir {
+		return cli.Hint(fmt.Errorf("%s: a dataset has its root file system in root/, and there is none", t.what),
+			"the directory of a root file system is named by its path, without --as-dataset")
+	}
+	t.Dataset = top
+	if t.Root, err = top.Sub("root"); err == nil {
+		t.closers = append(t.closers, t.Root)
+	}
+	return err
+}
+
+// mountedAt returns where a dataset of a halted zone is mounted.
+func mountedAt(ctx context.Context, ds *host.PoolDataset) (string, error) {
+	if ds.Volume {
+		return "", fmt.Errorf("dataset %q is a volume: the files in a disk cannot be reached", ds.Name)
+	}
+	if err := checkHalted(ctx, ds); err != nil {
+		return "", err
+	}
+	if !path.IsAbs(ds.Mountpoint) {
+		return "", cli.Hint(fmt.Errorf("dataset %q: its mountpoint is %q", ds.Name, ds.Mountpoint), "mount it somewhere, and name that folder, with --as-dataset")
+	}
+	if _, err := os.Stat(ds.Mountpoint); err != nil {
+		return "", cli.Hint(fmt.Errorf("dataset %q: %w", ds.Name, err), "zfs mount "+shell.Quote(ds.Name))
+	}
+	return ds.Mountpoint, nil
+}
+
+func checkHalted(ctx context.Context, ds *host.PoolDataset) error {
+	err := ds.CheckZones(ctx)
+	if running, ok := errors.AsType[*host.RunningZoneError](err); ok {
+		err = haltHint(err, running.Zone)
+	}
+	return err
+}
+
+func haltHint(err error, zone string) error {
+	return cli.Hint(err, "halt it first: zoneadm -z "+shell.Quote(zone)+" halt")
+}
+
+// checkZonesAt tells whether a folder is in a zone that runs.
+func checkZonesAt(ctx context.Context, h *host.Host, dir string) error {
+	zones, err := h.Zones(ctx)
+	if err != nil {
+		return err
+	}
+	for _, z := range zones {
+		if _, inside := pathInside(z.Path, dir); inside && !z.Halted() {
+			return haltHint(fmt.Errorf("%q is in the zone %q, which is %s", dir, z.Name, z.State), z.Name)
+		}
+	}
+	return nil
+}
