@@ -168,15 +168,24 @@ var busyDelays = []time.Duration{100 * time.Millisecond, 300 * time.Millisecond,
 // destroy destroys the snapshot; that it is gone already is no error. It does not end with
 // ctx. An error is a [*LeftError].
 func (s *snapshot) destroy(ctx context.Context) error {
+	if err := s.dataset.zfs.destroy(ctx, s.name); err != nil {
+		return &LeftError{Snapshot: s.name, Reason: err.Error()}
+	}
+	return nil
+}
+
+// destroy destroys a snapshot, or a dataset without any; that it is gone already is no error.
+// It does not end with ctx.
+func (z *ZFS) destroy(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), poolTimeout)
 	defer cancel()
 	for attempt := 0; ; attempt++ {
-		err := s.dataset.zfs.change(ctx, "destroy", s.name)
+		err := z.change(ctx, "destroy", name)
 		if err == nil || absent(err) {
 			return nil
 		}
 		if attempt == len(busyDelays) || ctx.Err() != nil {
-			return &LeftError{Snapshot: s.name, Reason: err.Error()}
+			return err
 		}
 		time.Sleep(busyDelays[attempt])
 	}

@@ -73,6 +73,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 	root.AddCommand(
 		newCatCommand(env),
 		newCreateImageCommand(env),
+		newCreateSeedCommand(env),
 		newCreateSMFRepoCommand(env),
 		newDiffCommand(env),
 		newExtractCommand(env),

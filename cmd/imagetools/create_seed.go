@@ -1,0 +1,291 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"imagetools/host"
+	"imagetools/internal/cli"
+	"imagetools/internal/shell"
+	"imagetools/manifest"
+	"imagetools/seed"
+	"imagetools/tree"
+	"imagetools/tree/fromtar"
+)
+
+type createSeedOptions struct {
+	Build, Seed string
+
+	places     seed.LocateOptions
+	Repository string
+	Bootstrap  string
+	TmpDir     string
+	KeepRoot   bool
+
+	Store, Pool string
+	Force       bool
+	DryRun      bool
+	Quiet       bool
+	JSON        bool
+}
+
+func newCreateSeedCommand(env *cli.Env) *cobra.Command {
+	var opts createSeedOptions
+	cmd := &cobra.Command{
+		Use:   "create-seed [flags] SMARTOS_LIVE SEED",
+		Short: "Make a seed, the baseline of an image, from a smartos-live build",
+		Long: `Create-seed makes the dataset zones/SEED from a smartos-live build of any age: its pristine etc
+and var, adapted to images, and an SMF repository. No ZFS, no SmartOS and no root are needed, and
+the same build gives the same image on any machine. Every step it takes is printed.
+
+It is a real dataset if this host has the ZFS pool zones, or with --pool (for which one must be
+root); else, or with --store, a folder of the directory store, SEED, with a METALOG beside it,
+SEED.mtree, for owners and set-id bits. A dataset of that name is replaced only with --force, and
+only when the new one is complete.
+
+What a build has is looked for where builds of its age keep it; the options name it where it is
+elsewhere. Symbolic links are copied, never followed.
+
+The password of root in a build is public, so it is locked unless --keep-root-password is given.
+
+What is made or changed has the time of SOURCE_DATE_EPOCH, or of the newest file of the build.
+
+--bootstrap unpacks a tar, such as a pkgsrc bootstrap kit, over the seed, for brands that need a
+populated /usr. Directories that the seed has keep owner and mode.
+
+A run that is killed may leave a folder .SEED.imagetools-... in the store, or a dataset
+SEED.imagetools-... in the pool. The next run for the same seed removes it; an older seed that
+was moved into it is put back before.
+
+Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure nothing is left, and an
+older seed is as it was.`,
+		Example: `  imagetools create-seed ../smartos-live seed-20150430
+  imagetools create-image seed-20150430 zones/seed-20150430
+  imagetools create-seed ../smartos-live sngl-1.0 --bootstrap bootstrap.tar.gz --store images`,
+		Args: exactArgs("SMARTOS_LIVE", "SEED"),
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.Build, opts.Seed = args[0], args[1]
+			return runCreateSeed(c.Context(), env, opts)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&opts.places.Proto, "proto", "", "install root of the build (default SMARTOS_LIVE/proto)")
+	f.StringVar(&opts.places.Overlay, "overlay", "", "overlay whose etc is laid over that of proto (default SMARTOS_LIVE/overlay/generic, if it is not in proto)")
+	f.StringVar(&opts.places.Smartos, "smartos-overlay", "", "further overlay with SMF manifests (default SMARTOS_LIVE/overlay/smartos, if there is one)")
+	f.StringVar(&opts.places.Manifest, "manifest", "", "manifest.gen, or a folder of the files it is made of (default SMARTOS_LIVE/manifest.gen)")
+	f.BoolVar(&opts.places.WithoutOverlay, "without-overlay", false, "the build has no overlay")
+	f.BoolVar(&opts.places.WithoutManifest, "without-manifest", false, "everything is root's, with the modes on disk")
+	f.StringVar(&opts.Repository, "repository", "", "SMF repository to take")
+	f.StringVar(&opts.Bootstrap, "bootstrap", "", "tar to unpack over the seed (plain, gzip, bzip2, xz or zstd; \"-\" is standard input)")
+	f.StringVar(&opts.TmpDir, "tmpdir", "", "folder for the spool of a compressed tar (default $TMPDIR)")
+	f.BoolVar(&opts.KeepRoot, "keep-root-password", false, "keep the build's password of root, which is public")
+	f.StringVar(&opts.Store, "store", "", "make it in this folder (default, without a pool: $IMAGETOOLS_STORE, or "+host.DefaultStore+")")
+	f.StringVar(&opts.Pool, "pool", "", "make it in this ZFS pool (default "+host.Pool+", if this host has it)")
+	f.BoolVar(&opts.Force, "force", false, "replace a seed of that name")
+	f.BoolVar(&opts.DryRun, "dry-run", false, "say what would be done, and make nothing")
+	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors")
+	f.BoolVar(&opts.JSON, "json", false, "print what was done as JSON")
+	cmd.MarkFlagsMutuallyExclusive("overlay", "without-overlay")
+	cmd.MarkFlagsMutuallyExclusive("manifest", "without-manifest")
+	cmd.MarkFlagsMutuallyExclusive("store", "pool")
+	return cmd
+}
+
+// seedMemory is what the program may take before it gives back memory eagerly; a seed needs
+// less.
+const seedMemory = 56 << 20
+
+func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) error {
+	home, at, err := datasetHome(ctx, env, opts.Store, opts.Pool)
+	if err != nil {
+		return err
+	}
+	if err := home.Check(ctx, opts.Seed, opts.Force); err != nil {
+		return withForceHint(err)
+	}
+	places, err := seed.Locate(opts.Build, opts.places)
+	if err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(seedMemory)
+	progress := env.NewProgress(opts.Quiet)
+	defer progress.Finish()
+	s, closer, err := opts.build(ctx, env, *places, progress)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	progress.Finish()
+	if !opts.Quiet {
+		for _, note := range places.Notes {
+			fmt.Fprintf(env.Stderr, "note: %s\n", note)
+		}
+		for _, step := range s.Steps {
+			fmt.Fprintln(env.Stderr, step)
+		}
+	}
+	for _, w := range s.Warnings {
+		env.Warnf("%v", w)
+	}
+	if opts.DryRun {
+		return opts.print(env, places, s, at, nil)
+	}
+	made, err := home.Create(ctx, opts.Seed, s.Tree, host.CreateOptions{
+		Replace: opts.Force, Now: env.Now(),
+		Progress: func(names int) { progress.Count("writing names", int64(names)) },
+	})
+	progress.Finish()
+	if made != nil {
+		for _, text := range made.Cleaned {
+			fmt.Fprintf(env.Stderr, "note: %s\n", text)
+		}
+	}
+	if err != nil {
+		return withForceHint(err)
+	}
+	return opts.print(env, places, s, at, made)
+}
+
+// build makes the tree. The function that it returns releases what the tree refers to.
+func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed.Places, progress *cli.Progress) (*seed.Seed, func() error, error) {
+	closer := func() error { return nil }
+	epoch, err := env.SourceDateEpoch()
+	if err != nil {
+		return nil, nil, err
+	}
+	in := seed.Options{
+		Places: places, KeepRootPassword: o.KeepRoot,
+		Progress: func(names int) { progress.Count("looking at names", int64(names)) },
+	}
+	if epoch != nil {
+		in.Time = &tree.Time{Sec: *epoch}
+	}
+	if err := o.repository(&in); err != nil {
+		return nil, nil, err
+	}
+	if o.Bootstrap != "" {
+		src, err := cli.Interruptible(ctx, func() (*fromtar.Source, error) { return o.openBootstrap(ctx, env, progress) })
+		if err != nil {
+			return nil, nil, fmt.Errorf("bootstrap: %w", err)
+		}
+		in.Bootstrap, in.BootstrapName, closer = src.Tree, o.Bootstrap, src.Close
+	}
+	s, err := cli.Interruptible(ctx, func() (*seed.Seed, error) { return seed.Build(ctx, in) })
+	if err != nil {
+		closer()
+		return nil, nil, err
+	}
+	return s, closer, nil
+}
+
+func (o *createSeedOptions) openBootstrap(ctx context.Context, env *cli.Env, progress *cli.Progress) (*fromtar.Source, error) {
+	s, err := openTar(ctx, env, o.Bootstrap, "", sourceOptions{TmpDir: o.TmpDir}, progress)
+	if err != nil {
+		return nil, err
+	}
+	return s.closer.(*fromtar.Source), nil
+}
+
+// repository gets the SMF repository.
+func (o *createSeedOptions) repository(in *seed.Options) (err error) {
+	in.Repository, err = os.ReadFile(o.Repository)
+	in.RepositoryNote = fmt.Sprintf("%q", o.Repository)
+	return err
+}
+
+// datasetHome decides where a new dataset goes, and says it in words.
+func datasetHome(ctx context.Context, env *cli.Env, store, pool string) (host.Home, string, error) {
+	zfs := (&host.Host{}).ZFS()
+	if pool != "" && zfs == nil {
+		return nil, "", fmt.Errorf("--pool %s needs ZFS, and there is no program zfs on this host", pool)
+	}
+	if store == "" && zfs != nil {
+		home, err := zfs.Home(ctx, cmp.Or(pool, host.Pool))
+		switch {
+		case err == nil:
+			return home, fmt.Sprintf("the ZFS pool %q", home.Pool), nil
+		case ctx.Err() != nil:
+			return nil, "", ctx.Err()
+		case pool != "":
+			return nil, "", err
+		case !errors.Is(err, fs.ErrNotExist):
+			env.Warnf("ZFS cannot tell whether there is a pool %q, so the directory store is taken: %v", host.Pool, err)
+		}
+	}
+	dir := cmp.Or(store, env.Getenv("IMAGETOOLS_STORE"), host.DefaultStore)
+	return host.Store{Dir: dir}, fmt.Sprintf("the directory store %q", dir), nil
+}
+
+func withForceHint(err error) error {
+	if errors.Is(err, host.ErrExists) {
+		return cli.Hint(err, "--force replaces it")
+	}
+	return err
+}
+
+// createdSeed is the answer of create-seed --json. Fields are only ever added.
+type createdSeed struct {
+	Dataset   string      `json:"dataset,omitzero"` // none in a dry run
+	Directory string      `json:"directory,omitzero"`
+	Metalog   string      `json:"metalog,omitzero"`
+	Replaced  bool        `json:"replaced"`
+	Proto     string      `json:"proto"`
+	Overlay   string      `json:"overlay,omitzero"`
+	Manifests []string    `json:"manifests"`
+	Time      int64       `json:"time"` // of what was made or changed
+	Names     int         `json:"names"`
+	Steps     []seed.Step `json:"steps"`
+}
+
+func (o *createSeedOptions) print(env *cli.Env, places *seed.Places, s *seed.Seed, at string, made *host.Created) error {
+	if o.JSON {
+		out := createdSeed{
+			Proto: places.Proto, Overlay: places.Overlay, Manifests: append([]string{}, places.Manifests...),
+			Time: s.Time.Sec, Names: s.Tree.Len(), Steps: s.Steps,
+		}
+		if made != nil {
+			out.Dataset, out.Directory, out.Metalog, out.Replaced = made.Name, made.Path, made.Metalog, made.Replaced
+		}
+		return printJSON(env.Stdout, out)
+	}
+	if o.Quiet {
+		return nil
+	}
+	if made == nil {
+		_, err := fmt.Fprintf(env.Stdout, "nothing was made; it would go to %s\n", at)
+		return err
+	}
+	_, err := fmt.Fprintf(env.Stdout, "seed      %s in %s\nfolder    %s\n", made.Name, at, made.Path)
+	if err == nil && made.Metalog != "" {
+		_, err = fmt.Fprintf(env.Stdout, "metalog   %s\n", made.Metalog)
+	}
+	if err == nil {
+		_, err = fmt.Fprintf(env.Stdout, "\nDone.  Now run this to make an image of it:\n\n  %s\n", o.nextCommand(env, made))
+	}
+	return err
+}
+
+// nextCommand is the create-image that makes an image of the seed.
+func (o *createSeedOptions) nextCommand(env *cli.Env, made *host.Created) string {
+	_, short, _ := strings.Cut(made.Name, "/")
+	name := short
+	if _, _, err := manifest.SplitNameVersion(name); err != nil {
+		name += "-1.0"
+	}
+	command := fmt.Sprintf("imagetools create-image %s %s", shell.Quote(name), shell.Quote(made.Name))
+	switch {
+	case made.Metalog == "" && o.Pool != "":
+		command += " --pool " + shell.Quote(o.Pool)
+	case made.Metalog != "" && o.Store != "":
+		command += " --store " + shell.Quote(o.Store)
+	}
+	return command
+}
