@@ -1,0 +1,9 @@
+//go:build !linux
+
+package host
+
+import "testing"
+
+func becomeNobody(*testing.T, string) {}
+
+func mountSmall(t *testing.T, _ string) { t.Skip("no small file system on this system") }

@@ -1,0 +1,200 @@
+// Package seedtest prepares smartos-live builds for tests, and has what the classic create-seed
+// does to one, as a script.
+package seedtest
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"imagetools/test/oracle"
+)
+
+// testdata returns a path in $IMAGETOOLS_TESTDATA, by default shared/testdata beside the
+// checkout, or ends the test.
+func testdata(t testing.TB, elem ...string) string {
+	t.Helper()
+	dir := os.Getenv("IMAGETOOLS_TESTDATA")
+	if dir == "" {
+		top, err := checkout()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(top, "../shared/testdata")
+	}
+	path := filepath.Join(append([]string{dir}, elem...)...)
+	if _, err := os.Stat(path); err != nil {
+		oracle.Unavailable(t, fmt.Errorf("no test data (IMAGETOOLS_TESTDATA): %w", err))
+	}
+	return path
+}
+
+// checkout is the folder with go.mod.
+func checkout() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, e := os.Stat(filepath.Join(dir, "go.mod")); e == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.mod above the working folder")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", err
+}
+
+// Original is the path of the script that does what the classic create-seed does.
+func Original(t testing.TB) string {
+	t.Helper()
+	top, err := checkout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(top, "test/seed/original")
+}
+
+// Moment is when the first file of the build was made; each further one is a second later.
+var Moment = time.Date(2015, 4, 30, 12, 0, 0, 0, time.UTC)
+
+// Build copies the miniature build of the test data into dir, which it makes, and gives it back
+// what a checkout does not keep: empty directories, links, modes and times.
+func Build(t testing.TB, dir string) {
+	t.Helper()
+	if err := copyBuild(testdata(t, "smartos-live"), dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := complete(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := stamp(dir); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyBuild(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, rel)
+		switch d.Type() {
+		case fs.ModeDir:
+			return os.MkdirAll(target, 0o777)
+		case fs.ModeSymlink:
+			link, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(link, target)
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, content, 0o666)
+	})
+}
+
+// complete makes what manifest.gen says of etc and var: directories; symbolic links where a
+// file holds the target of one, as git leaves it on hosts without links; hard links to files
+// that are there.
+func complete(dir string) (err error) {
+	f, err := os.Open(filepath.Join(dir, "manifest.gen"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	proto := filepath.Join(dir, "proto")
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		field := strings.Fields(lines.Text())
+		if top, _, _ := strings.Cut(field[1], "/"); top != "etc" && top != "var" {
+			continue
+		}
+		name, target, _ := strings.Cut(field[1], "=")
+		path := filepath.Join(proto, name)
+		switch field[0] {
+		case "d":
+			err = os.MkdirAll(path, 0o777)
+		case "s":
+			if content, e := os.ReadFile(path); e == nil && string(content) == target {
+				err = errors.Join(os.Remove(path), os.Symlink(target, path))
+			}
+		case "h":
+			if _, e := os.Lstat(filepath.Join(proto, target)); e == nil {
+				err = os.Link(filepath.Join(proto, target), path)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+// stamp sets all modes and times.
+func stamp(dir string) error {
+	var dirs []string
+	when := Moment
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			dirs = append(dirs, path)
+			return os.Chmod(path, 0o755)
+		}
+		when = when.Add(time.Second)
+		if d.Type() != fs.ModeSymlink {
+			err = os.Chmod(path, 0o644)
+		}
+		times := []unix.Timespec{unix.NsecToTimespec(when.UnixNano()), unix.NsecToTimespec(when.UnixNano())}
+		return errors.Join(err, unix.UtimesNanoAt(unix.AT_FDCWD, path, times, unix.AT_SYMLINK_NOFOLLOW))
+	})
+	for _, path := range dirs {
+		err = errors.Join(err, os.Chtimes(path, Moment, Moment))
+	}
+	return err
+}
+
+// Repository writes the repository that the real importer made of the classic list to a file.
+func Repository(t testing.TB, path string) {
+	t.Helper()
+	if err := unpack(testdata(t, "smf-expected", "imagetools-list.repository.db.gz"), path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func unpack(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r, err := gzip.NewReader(in)
+	if err != nil {
+		return err
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	_, err = io.Copy(out, r)
+	return err
+}
