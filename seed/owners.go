@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -47,7 +48,7 @@ func (b *builder) setOwners(s *Step) error {
 	}
 	s.Did = fmt.Sprintf("%d names as in %d lines of the manifest, everything else root's", len(set), lines)
 	if err := faults.Err(); err != nil {
-		return err
+		return source.WithHint(err, "names are those of the build's own etc/passwd and etc/group; in a manifest, numbers will do as well")
 	}
 	return b.checkSetIDs()
 }
@@ -60,6 +61,9 @@ func resolve(name string, lookup func(string) (uint32, error)) (uint32, error) {
 	}
 	if number, e := strconv.ParseUint(name, 10, 32); e == nil && number <= tree.MaxOwner {
 		return uint32(number), nil
+	}
+	if hinted, ok := errors.AsType[*source.HintError](err); ok {
+		err = hinted.Err // one hint for all
 	}
 	return 0, err
 }

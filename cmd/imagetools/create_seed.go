@@ -268,24 +268,28 @@ func (o *createSeedOptions) print(env *cli.Env, places *seed.Places, s *seed.See
 		_, err = fmt.Fprintf(env.Stdout, "metalog   %s\n", made.Metalog)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(env.Stdout, "\nDone.  Now run this to make an image of it:\n\n  %s\n", o.nextCommand(env, made))
+		_, err = fmt.Fprintf(env.Stdout, "\nDone.  Now run this to make an image of it:\n\n  %s\n", o.nextCommand(made))
 	}
 	return err
 }
 
 // nextCommand is the create-image that makes an image of the seed.
-func (o *createSeedOptions) nextCommand(env *cli.Env, made *host.Created) string {
+func (o *createSeedOptions) nextCommand(made *host.Created) string {
 	_, short, _ := strings.Cut(made.Name, "/")
 	name := short
 	if _, _, err := manifest.SplitNameVersion(name); err != nil {
 		name += "-1.0"
 	}
-	command := fmt.Sprintf("imagetools create-image %s %s", shell.Quote(name), shell.Quote(made.Name))
+	command := "imagetools create-image " + shell.Quote(name)
 	switch {
 	case made.Metalog == "" && o.Pool != "":
-		command += " --pool " + shell.Quote(o.Pool)
-	case made.Metalog != "" && o.Store != "":
-		command += " --store " + shell.Quote(o.Store)
+		command += fmt.Sprintf(" %s --pool %s", shell.Quote(made.Name), shell.Quote(o.Pool))
+	case made.Metalog == "":
+		command += " " + shell.Quote(made.Name)
+	case o.Store != "":
+		command += fmt.Sprintf(" %s --store %s", shell.Quote(made.Path), shell.Quote(o.Store))
+	default:
+		command += " " + shell.Quote(made.Path)
 	}
 	return command
 }

@@ -17,6 +17,7 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){
 		"imagetools":      func() { main() },
+		"create-seed":     as("create-seed"),
 		"create-image":    as("create-image"),
 		"create-smf-repo": as("create-smf-repo"),
 	})
