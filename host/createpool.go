@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"imagetools/tree"
 	"imagetools/tree/source"
@@ -117,7 +118,7 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 	if c.Replaced, err = p.commit(ctx, short, temp, opts.Replace); err != nil {
 		return nil, err
 	}
-	c.Path, err = p.mountpoint(ctx, c.Name)
+	c.Path, err = p.mountpoint(context.WithoutCancel(ctx), c.Name)
 	return c, err
 }
 
@@ -132,40 +133,92 @@ func (p *PoolHome) run(ctx context.Context, args ...string) error {
 	return p.zfs.change(ctx, args...)
 }
 
-// mountpoint is where a file system is mounted.
-func (p *PoolHome) mountpoint(ctx context.Context, name string) (string, error) {
-	out, err := p.zfs.query(ctx, "get", "-H", "-o", "property,value", "mountpoint,mounted", name)
-	if err != nil {
-		return "", err
+// patiently is run for what may have to wait until the dataset is closed, as with snapshots.
+func (p *PoolHome) patiently(ctx context.Context, args ...string) error {
+	for _, delay := range busyDelays {
+		err := p.run(ctx, args...)
+		if !isBusy(err) {
+			return err
+		}
+		time.Sleep(delay)
 	}
-	values := make(map[string]string)
-	for line := range strings.Lines(out) {
-		property, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		values[property] = value
-	}
-	if values["mounted"] != "yes" || !strings.HasPrefix(values["mountpoint"], "/") {
-		return "", source.WithHint(fmt.Errorf("dataset %q is not mounted (its mountpoint is %q)", name, values["mountpoint"]),
-			fmt.Sprintf("zfs set mountpoint=/%s %[1]s, or use the directory store", p.Pool))
-	}
-	return values["mountpoint"], nil
+	return p.run(ctx, args...)
 }
 
-// commit gives the new dataset its name.
+func isBusy(err error) bool {
+	failed, ok := errors.AsType[*CommandError](err)
+	return ok && strings.Contains(failed.Stderr, "busy")
+}
+
+// rename renames a dataset, which is not mounted afterwards. It is unmounted first, since zfs-fuse
+// cannot rename what is mounted; if that is not possible, for another reason than that it is in
+// use, zfs rename knows better.
+func (p *PoolHome) rename(ctx context.Context, from, to string) error {
+	if err := p.patiently(ctx, "unmount", from); isBusy(err) {
+		return err
+	}
+	err := p.patiently(ctx, "rename", from, to)
+	if err != nil {
+		p.run(ctx, "mount", from) // as it was; err says more than what this might
+	}
+	return err
+}
+
+// putBack renames a dataset that was moved aside.
+func (p *PoolHome) putBack(ctx context.Context, from, to string) error {
+	if err := p.rename(ctx, from, to); err != nil {
+		return err
+	}
+	_, err := p.mountpoint(ctx, to)
+	return err
+}
+
+// mountpoint is where a file system is mounted; it is mounted if it is not, as after a
+// rename.
+func (p *PoolHome) mountpoint(ctx context.Context, name string) (string, error) {
+	for attempt := 0; ; attempt++ {
+		out, err := p.zfs.query(ctx, "get", "-H", "-o", "property,value", "mountpoint,mounted", name)
+		if err != nil {
+			return "", err
+		}
+		values := make(map[string]string)
+		for line := range strings.Lines(out) {
+			property, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			values[property] = value
+		}
+		at := values["mountpoint"]
+		switch {
+		case !strings.HasPrefix(at, "/") || values["mounted"] != "yes" && attempt > 0:
+			return "", source.WithHint(fmt.Errorf("dataset %q is not mounted (its mountpoint is %q)", name, at),
+				fmt.Sprintf("zfs set mountpoint=/%s %[1]s, or use the directory store", p.Pool))
+		case values["mounted"] == "yes":
+			return at, nil
+		}
+		if err := p.run(ctx, "mount", name); err != nil {
+			return "", err
+		}
+	}
+}
+
+// commit gives the new dataset its name. Once begun it does not end with ctx.
 func (p *PoolHome) commit(ctx context.Context, short, temp string, replace bool) (replaced bool, err error) {
 	old, err := p.older(ctx, short, replace)
-	if err != nil {
-		return false, err // it appeared meanwhile
+	if err == nil {
+		err = ctx.Err()
 	}
+	if err != nil {
+		return false, err // one appeared meanwhile, or that
+	}
+	ctx = context.WithoutCancel(ctx)
 	final := p.Pool + "/" + short
 	if old == nil {
-		return false, p.run(ctx, "rename", temp, final)
+		return false, p.rename(ctx, temp, final)
 	}
-	if err := p.run(ctx, "rename", final, temp+oldSuffix); err != nil {
+	if err := p.rename(ctx, final, temp+oldSuffix); err != nil {
 		return false, err
 	}
-	ctx = context.WithoutCancel(ctx) // there is no way back but to the end
-	if err := p.run(ctx, "rename", temp, final); err != nil {
-		if e := p.run(ctx, "rename", temp+oldSuffix, final); e != nil {
+	if err := p.rename(ctx, temp, final); err != nil {
+		if e := p.putBack(ctx, temp+oldSuffix, final); e != nil {
 			return false, fmt.Errorf("%w; and the older dataset is left as %q: %w", err, temp+oldSuffix, e)
 		}
 		return false, err
@@ -195,7 +248,7 @@ func (p *PoolHome) clean(ctx context.Context, short string, me taker) (cleaned [
 		text := fmt.Sprintf("a run that was killed left %q: destroyed", name)
 		_, lookupErr := p.zfs.Lookup(ctx, final)
 		if isOld && errors.Is(lookupErr, fs.ErrNotExist) {
-			err = p.run(ctx, "rename", name, final)
+			err = p.putBack(ctx, name, final)
 			text = fmt.Sprintf("a run that was killed had moved %q to %q: put back", final, name)
 		} else {
 			err = p.zfs.destroy(ctx, name)

@@ -22,18 +22,23 @@ func TestGuest(t *testing.T) {
 	hard, hardWant := torture(t, 100)
 	tar := debianRoot(t)
 	image, _ := createImage(t, t.TempDir(), "--type", "lx-dataset", "debian-12.1", tar)
+	seed := newSeedRun(t)
 	jobs := []oracle.Job{
 		{Name: "torture", Streams: []string{writeStream(t, hard, zpl.Options{})}, Modify: true, SendBack: true},
 		{Name: "debian", Streams: []string{gunzip(t, image)}, Modify: true},
+		{Name: "seed", Streams: []string{seed.image(t)}},
 		{Name: "many", Script: manyScript, Inputs: []string{writeStream(t, many(t), zpl.Options{})}},
 	}
-	wants := []listing.Listing{hardWant, debianWant(t, tar), {}}
+	wants := []listing.Listing{hardWant, debianWant(t, tar), {}, {}}
 	for i, res := range guest.Run(t, jobs) {
 		t.Run(res.Name, func(t *testing.T) {
 			if res.Err != nil {
 				t.Fatal(res.Err)
 			}
-			if jobs[i].Script == "" {
+			switch {
+			case res.Name == "seed":
+				seed.checkManifest(t, res.Listing)
+			case jobs[i].Script == "":
 				compare(t, wants[i], res.Listing, mounted)
 			}
 			if jobs[i].SendBack {
