@@ -20,6 +20,13 @@ type CreateOptions struct {
 	Replace  bool      // a dataset of that name, if there is one
 	Now      time.Time // stands in the names of temporary folders and datasets
 	Progress func(names int)
+	Note     func(text string) // is told of what killed runs left, and of how it was put right
+}
+
+func (o *CreateOptions) note(format string, args ...any) {
+	if o.Note != nil {
+		o.Note(fmt.Sprintf(format, args...))
+	}
 }
 
 // Created is a dataset that was made.
@@ -29,7 +36,6 @@ type Created struct {
 	Metalog  string // of its METALOG; "" in a pool
 	Replaced bool
 	Report   *todir.Report
-	Cleaned  []string // what runs that were killed had left of it: put right before
 }
 
 // ErrExists says that there is a dataset of that name already.
@@ -137,7 +143,7 @@ func (s Store) Create(ctx context.Context, name string, t *tree.Tree, opts Creat
 	}
 	c := &Created{Name: Pool + "/" + short, Path: filepath.Join(s.Dir, short)}
 	c.Metalog = metalogOf(c.Path)
-	if c.Cleaned, err = s.clean(short, me); err != nil {
+	if err := s.clean(short, me, &opts); err != nil {
 		return nil, err
 	}
 	if err := s.checkFree(short, opts.Replace); err != nil {
@@ -235,11 +241,11 @@ func syncDir(dir string) error {
 	return errors.Join(err, f.Close())
 }
 
-// clean deals with what killed runs left of a dataset, and says what it did.
-func (s Store) clean(short string, me taker) (cleaned []string, err error) {
+// clean deals with what killed runs left of a dataset.
+func (s Store) clean(short string, me taker, opts *CreateOptions) error {
 	entries, err := os.ReadDir(s.Dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), "."+short+".")
@@ -253,15 +259,15 @@ func (s Store) clean(short string, me taker) (cleaned []string, err error) {
 			err = removeAll(work)
 		}
 		if err != nil {
-			return cleaned, fmt.Errorf("what a run that was killed left in %q: %w", work, err)
+			return fmt.Errorf("what a run that was killed left in %q: %w", work, err)
 		}
-		text := fmt.Sprintf("a run that was killed left %q: removed", work)
 		if back {
-			text = fmt.Sprintf("a run that was killed had moved %q into %q: put back", Pool+"/"+short, work)
+			opts.note("a run that was killed had moved %q into %q: put back", Pool+"/"+short, work)
+		} else {
+			opts.note("a run that was killed left %q: removed", work)
 		}
-		cleaned = append(cleaned, text)
 	}
-	return cleaned, nil
+	return nil
 }
 
 // putBack undoes moves of commit that were not finished.

@@ -241,7 +241,13 @@ func TestKilled(t *testing.T) {
 				}
 			}
 			failing := dataset(t, broken{func() error { return errors.New("lost") }}, 1)
-			_, err := Store{Dir: dir}.Create(t.Context(), "seed", failing, CreateOptions{Replace: true, Now: time.Now()})
+			var notes []string
+			_, err := Store{Dir: dir}.Create(t.Context(), "seed", failing, CreateOptions{
+				Replace: true, Now: time.Now(), Note: func(text string) { notes = append(notes, text) },
+			})
+			if back := older && 0 < moves && moves < len(list); len(notes) != 1 || strings.Contains(notes[0], "put back") != back {
+				t.Errorf("it says %q", notes)
+			}
 			if err == nil || !strings.Contains(err.Error(), "lost") {
 				t.Fatalf("error %v", err)
 			}
@@ -276,8 +282,9 @@ func TestOthersWork(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if made, err := (Store{Dir: dir}).Create(t.Context(), "seed", text(t, "x"), CreateOptions{Now: time.Now()}); err != nil || made.Cleaned != nil {
-		t.Errorf("%+v, %v", made, err)
+	note := func(text string) { t.Errorf("it says %q", text) }
+	if _, err := (Store{Dir: dir}).Create(t.Context(), "seed", text(t, "x"), CreateOptions{Now: time.Now(), Note: note}); err != nil {
+		t.Error(err)
 	}
 	for _, w := range work {
 		if _, err := os.Stat(filepath.Join(dir, w, "old")); err != nil {

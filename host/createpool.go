@@ -87,7 +87,7 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 		return nil, err
 	}
 	c := &Created{Name: p.Pool + "/" + short}
-	if c.Cleaned, err = p.clean(ctx, short, me); err != nil {
+	if err := p.clean(ctx, short, me, &opts); err != nil {
 		return nil, err
 	}
 	if _, err := p.older(ctx, short, opts.Replace); err != nil {
@@ -230,12 +230,11 @@ func (p *PoolHome) commit(ctx context.Context, short, temp string, replace bool)
 	return true, nil
 }
 
-// clean deals with what killed runs left of a dataset, and says what it did.
-func (p *PoolHome) clean(ctx context.Context, short string, me taker) (cleaned []string, err error) {
-	pool := &PoolDataset{Name: p.Pool, zfs: p.zfs}
-	_, names, err := pool.below(ctx)
+// clean deals with what killed runs left of a dataset.
+func (p *PoolHome) clean(ctx context.Context, short string, me taker, opts *CreateOptions) error {
+	_, names, err := (&PoolDataset{Name: p.Pool, zfs: p.zfs}).below(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	final := p.Pool + "/" + short
 	for _, name := range names {
@@ -245,18 +244,17 @@ func (p *PoolHome) clean(ctx context.Context, short string, me taker) (cleaned [
 		if !ok || !isTaker || t.fate(me) != Ended {
 			continue
 		}
-		text := fmt.Sprintf("a run that was killed left %q: destroyed", name)
-		_, lookupErr := p.zfs.Lookup(ctx, final)
-		if isOld && errors.Is(lookupErr, fs.ErrNotExist) {
-			err = p.putBack(ctx, name, final)
-			text = fmt.Sprintf("a run that was killed had moved %q to %q: put back", final, name)
-		} else {
-			err = p.zfs.destroy(ctx, name)
+		if _, err := p.zfs.Lookup(ctx, final); isOld && errors.Is(err, fs.ErrNotExist) {
+			if err := p.putBack(ctx, name, final); err != nil {
+				return err
+			}
+			opts.note("a run that was killed had moved %q to %q: put back", final, name)
+			continue
 		}
-		if err != nil {
-			return cleaned, err
+		if err := p.zfs.destroy(ctx, name); err != nil {
+			return err
 		}
-		cleaned = append(cleaned, text)
+		opts.note("a run that was killed left %q: destroyed", name)
 	}
-	return cleaned, nil
+	return nil
 }

@@ -87,7 +87,7 @@ func (b *builder) unpackBootstrap(s *Step) error {
 		return err
 	}
 	b.warnOfLinks(l.sorted())
-	s.Did = fmt.Sprintf("%q: %d new names, %d in place of others", b.opts.BootstrapName, l.added, len(l.replaced))
+	s.Did = fmt.Sprintf("%s: %d new names, %d in place of others", b.opts.BootstrapName, l.added, len(l.replaced))
 	s.Paths = l.replaced
 	return nil
 }

@@ -39,7 +39,7 @@ const mergedMark = "lib/svc/manifest/system/mdata.xml"
 // Locate finds the parts of a build of any generation:
 //
 //	etc, var        proto
-//	overlay         overlay/generic; overlay itself until 2010; since 2019 proto holds its files
+//	overlay         overlay/generic; in the oldest builds overlay itself; since 2019 proto holds its files
 //	second overlay  overlay/smartos, if there is one (old and derived trees)
 //	owners, modes   manifest.gen; else manifest.d, whose files make it up
 //
@@ -107,7 +107,7 @@ func locateOverlay(p *Places, build string, opts LocateOptions) error {
 		p.Overlay = filepath.Join(build, "overlay", "generic")
 	case isDir(build, "overlay", "etc"):
 		p.Overlay = filepath.Join(build, "overlay")
-		p.Notes = append(p.Notes, fmt.Sprintf("the overlay is %q, as in builds until 2010", p.Overlay))
+		p.Notes = append(p.Notes, fmt.Sprintf("the overlay is %q, as in the oldest builds", p.Overlay))
 	case isFile(p.Proto, mergedMark):
 		p.Notes = append(p.Notes, "there is no overlay: proto holds its files, as in builds since 2019")
 	default:

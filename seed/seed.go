@@ -55,7 +55,7 @@ type Options struct {
 	Time             *tree.Time // of what is made or changed; nil for the newest of the build
 
 	// Bootstrap is unpacked over the finished seed, if it is set. It is used up. BootstrapName
-	// stands for it in messages.
+	// stands for it in the report.
 	Bootstrap     *tree.Tree
 	BootstrapName string
 

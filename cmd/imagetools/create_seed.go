@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,6 @@ import (
 	"imagetools/manifest"
 	"imagetools/seed"
 	"imagetools/tree"
-	"imagetools/tree/fromtar"
 )
 
 type createSeedOptions struct {
@@ -99,10 +97,6 @@ older seed is as it was.`,
 	return cmd
 }
 
-// seedMemory is what the program may take before it gives back memory eagerly; a seed needs
-// less.
-const seedMemory = 56 << 20
-
 func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) error {
 	home, at, err := datasetHome(ctx, env, opts.Store, opts.Pool)
 	if err != nil {
@@ -115,7 +109,6 @@ func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) er
 	if err != nil {
 		return err
 	}
-	debug.SetMemoryLimit(seedMemory)
 	progress := env.NewProgress(opts.Quiet)
 	defer progress.Finish()
 	s, closer, err := opts.build(ctx, env, *places, progress)
@@ -129,7 +122,7 @@ func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) er
 			fmt.Fprintf(env.Stderr, "note: %s\n", note)
 		}
 		for _, step := range s.Steps {
-			fmt.Fprintln(env.Stderr, step)
+			fmt.Fprintln(env.Stderr, printable(step.String()))
 		}
 	}
 	for _, w := range s.Warnings {
@@ -141,13 +134,9 @@ func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) er
 	made, err := home.Create(ctx, opts.Seed, s.Tree, host.CreateOptions{
 		Replace: opts.Force, Now: env.Now(),
 		Progress: func(names int) { progress.Count("writing names", int64(names)) },
+		Note:     func(text string) { fmt.Fprintf(env.Stderr, "note: %s\n", text) },
 	})
 	progress.Finish()
-	if made != nil {
-		for _, text := range made.Cleaned {
-			fmt.Fprintf(env.Stderr, "note: %s\n", text)
-		}
-	}
 	if err != nil {
 		return withForceHint(err)
 	}
@@ -172,11 +161,17 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 		return nil, nil, err
 	}
 	if o.Bootstrap != "" {
-		src, err := cli.Interruptible(ctx, func() (*fromtar.Source, error) { return o.openBootstrap(ctx, env, progress) })
+		kit, err := cli.Interruptible(ctx, func() (*openedSource, error) {
+			return openTar(ctx, env, o.Bootstrap, "", sourceOptions{TmpDir: o.TmpDir}, progress)
+		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("bootstrap: %w", err)
 		}
-		in.Bootstrap, in.BootstrapName, closer = src.Tree, o.Bootstrap, src.Close
+		progress.Finish()
+		if !o.Quiet {
+			kit.report(env)
+		}
+		in.Bootstrap, in.BootstrapName, closer = kit.Tree, kit.what, kit.Close
 	}
 	s, err := cli.Interruptible(ctx, func() (*seed.Seed, error) { return seed.Build(ctx, in) })
 	if err != nil {
@@ -184,14 +179,6 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 		return nil, nil, err
 	}
 	return s, closer, nil
-}
-
-func (o *createSeedOptions) openBootstrap(ctx context.Context, env *cli.Env, progress *cli.Progress) (*fromtar.Source, error) {
-	s, err := openTar(ctx, env, o.Bootstrap, "", sourceOptions{TmpDir: o.TmpDir}, progress)
-	if err != nil {
-		return nil, err
-	}
-	return s.closer.(*fromtar.Source), nil
 }
 
 // repository gets the SMF repository.
