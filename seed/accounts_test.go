@@ -1,6 +1,7 @@
 package seed
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,4 +142,38 @@ func TestTextLimits(t *testing.T) {
 	if _, ok, err := b.text("etc/passwd"); ok || err != nil {
 		t.Errorf("a FIFO: %v, %v", ok, err)
 	}
+}
+
+// Sorting moves lines and nothing else, and broken ones not at all.
+func FuzzSortAccounts(f *testing.F) {
+	f.Add("root:x:0:0::/:\n# comment\nb:x:2:2::/:\na:x:1:1::/:\n+::::::")
+	f.Add("x::5:\ny::1:\nz::5:\n\n:::\nw::4294967296:")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, file := range []accountFile{passwdFile, groupFile} {
+			before := strings.Split(text, "\n")
+			after := slices.Clone(before)
+			changed := file.sort(after)
+			if changed == slices.Equal(before, after) {
+				t.Errorf("%q: changed %v, now %q", before, changed, after)
+			}
+			last := uint64(0)
+			for i, line := range after {
+				if file.check(line) != nil {
+					if line != before[i] {
+						t.Errorf("line %d is %q now, was %q", i+1, line, before[i])
+					}
+					continue
+				}
+				if file.id(line) < last {
+					t.Errorf("%q is not sorted", after)
+				}
+				last = file.id(line)
+			}
+			slices.Sort(before)
+			slices.Sort(after)
+			if !slices.Equal(before, after) {
+				t.Errorf("lines %q became %q", before, after)
+			}
+		}
+	})
 }
