@@ -154,11 +154,13 @@ func (s Store) Create(ctx context.Context, name string, t *tree.Tree, opts Creat
 		return nil, err
 	}
 	defer func() {
-		if e := removeAll(work); e != nil {
-			if err != nil { // not to be taken for an interrupt that left nothing
-				err = errors.New(err.Error())
-			}
-			err = errors.Join(err, fmt.Errorf("the folder %q is left: %w", work, e))
+		e := removeAll(work)
+		switch {
+		case e == nil:
+		case err != nil: // not to be taken for an interrupt that left nothing
+			err = fmt.Errorf("%v; and the folder %q is left: %v", err, work, e)
+		default:
+			err = fmt.Errorf("dataset %q is new, but the older one is left in %q: %w", c.Name, work, e)
 		}
 	}()
 	c.Report, err = todir.Extract(ctx, t, filepath.Join(work, newFolder), todir.Options{Sync: true, Progress: opts.Progress})
