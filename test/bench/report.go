@@ -141,8 +141,8 @@ func (r *report) table(out io.Writer) {
 	fmt.Fprint(out, `
 ratio is ours : other. CPU is that of all processes. With disk reads, the input was not in
 memory: the time is the disk's as well, and CPU the kernel's for it. stream reads contents
-twice, as their digest stands in the first record. create-image syncs what it wrote to disk,
-the other programs do not. The time of libdeflate includes tar into a file; that of zfs send
+twice, as their digest stands in the first record. create-image and create-seed sync what they
+wrote to disk, of the other programs only rsync is followed by a sync. The time of libdeflate includes tar into a file; that of zfs send
 begins with the dataset filled. extract and tar -x leave it to the kernel when what they made
 is written to disk; tar, as root, also sets owners and makes devices.
 `)
