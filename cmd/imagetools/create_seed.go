@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,11 +21,13 @@ import (
 type createSeedOptions struct {
 	Build, Seed string
 
-	places     seed.LocateOptions
-	Repository string
-	Bootstrap  string
-	TmpDir     string
-	KeepRoot   bool
+	places      seed.LocateOptions
+	ServiceList string
+	ManifestDir string
+	Repository  string
+	Bootstrap   string
+	TmpDir      string
+	KeepRoot    bool
 
 	Store, Pool string
 	Force       bool
@@ -51,6 +52,8 @@ only when the new one is complete.
 
 What a build has is looked for where builds of its age keep it; the options name it where it is
 elsewhere. Symbolic links are copied, never followed.
+
+The SMF repository is what create-smf-repo makes of the same build; see there for --service-list.
 
 The password of root in a build is public, so it is locked unless --keep-root-password is given.
 
@@ -81,7 +84,9 @@ older seed is as it was.`,
 	f.StringVar(&opts.places.Manifest, "manifest", "", "manifest.gen, or a folder of the files it is made of (default SMARTOS_LIVE/manifest.gen)")
 	f.BoolVar(&opts.places.WithoutOverlay, "without-overlay", false, "the build has no overlay")
 	f.BoolVar(&opts.places.WithoutManifest, "without-manifest", false, "everything is root's, with the modes on disk")
-	f.StringVar(&opts.Repository, "repository", "", "SMF repository to take")
+	f.StringVar(&opts.ServiceList, "service-list", "", "list of service manifests for the SMF repository, \"-\" for standard input (default that of 'create-smf-repo --list')")
+	f.StringVar(&opts.ManifestDir, "manifest-dir", "", "folder of service manifests in place of those that the program carries")
+	f.StringVar(&opts.Repository, "repository", "", "SMF repository to take, instead of making one")
 	f.StringVar(&opts.Bootstrap, "bootstrap", "", "tar to unpack over the seed (plain, gzip, bzip2, xz or zstd; \"-\" is standard input)")
 	f.StringVar(&opts.TmpDir, "tmpdir", "", "folder for the spool of a compressed tar (default $TMPDIR)")
 	f.BoolVar(&opts.KeepRoot, "keep-root-password", false, "keep the build's password of root, which is public")
@@ -94,6 +99,8 @@ older seed is as it was.`,
 	cmd.MarkFlagsMutuallyExclusive("overlay", "without-overlay")
 	cmd.MarkFlagsMutuallyExclusive("manifest", "without-manifest")
 	cmd.MarkFlagsMutuallyExclusive("store", "pool")
+	cmd.MarkFlagsMutuallyExclusive("repository", "service-list")
+	cmd.MarkFlagsMutuallyExclusive("repository", "manifest-dir")
 	return cmd
 }
 
@@ -157,7 +164,7 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 	if epoch != nil {
 		in.Time = &tree.Time{Sec: *epoch}
 	}
-	if err := o.repository(&in); err != nil {
+	if err := o.repository(ctx, env, &in); err != nil {
 		return nil, nil, err
 	}
 	if o.Bootstrap != "" {
@@ -179,13 +186,6 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 		return nil, nil, err
 	}
 	return s, closer, nil
-}
-
-// repository gets the SMF repository.
-func (o *createSeedOptions) repository(in *seed.Options) (err error) {
-	in.Repository, err = os.ReadFile(o.Repository)
-	in.RepositoryNote = fmt.Sprintf("%q", o.Repository)
-	return err
 }
 
 // datasetHome decides where a new dataset goes, and says it in words.

@@ -38,6 +38,7 @@ func TestGuest(t *testing.T) {
 			switch {
 			case res.Name == "seed":
 				seed.checkManifest(t, res.Listing)
+				seed.checkServices(t, res.Listing)
 			case jobs[i].Script == "":
 				compare(t, wants[i], res.Listing, mounted)
 			}

@@ -30,7 +30,7 @@ const seedSessionDir = "IMAGETOOLS_SEED_SESSION"
 // a second time. They must be the same trees as seeds of the directory store.
 func TestSeedPool(t *testing.T) {
 	if dir := os.Getenv(seedSessionDir); dir != "" {
-		r := &seedRun{dir: dir, build: filepath.Join(dir, "build"), repository: filepath.Join(dir, "repository.db")}
+		r := &seedRun{dir: dir, build: filepath.Join(dir, "build")}
 		(&poolSession{seedRun: r, tool: filepath.Join(dir, "tool")}).test(t)
 		return
 	}
@@ -91,7 +91,7 @@ func (s *poolSession) run(t *testing.T, hold string, args ...string) *heldRun {
 	if err := errors.Join(err, os.MkdirAll(r.dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	r.cmd = exec.Command(s.tool, append([]string{"create-seed", "-q", "--repository", s.repository, s.build, "seed"}, args...)...)
+	r.cmd = exec.Command(s.tool, append([]string{"create-seed", "-q", s.build, "seed"}, args...)...)
 	r.cmd.Dir, r.cmd.Stderr = r.dir, &r.stderr
 	r.cmd.Env = append(os.Environ(), "PATH="+filepath.Join(s.dir, "bin")+":"+os.Getenv("PATH"), "REAL_ZFS="+real, "HOLD="+hold, "HOLD_DIR="+r.dir)
 	if err := r.cmd.Start(); err != nil {

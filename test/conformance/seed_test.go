@@ -3,6 +3,7 @@ package conformance
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"imagetools/smf"
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
 	seedtest "imagetools/test/seed"
@@ -21,7 +23,7 @@ import (
 
 // seedRun is a folder with a miniature build, in which create-seed is run.
 type seedRun struct {
-	dir, build, repository string
+	dir, build string
 }
 
 // newSeedRun prepares the build in a folder that every user may use.
@@ -35,16 +37,15 @@ func newSeedRun(t *testing.T) *seedRun {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	r := &seedRun{dir: dir, build: filepath.Join(dir, "build"), repository: filepath.Join(dir, "repository.db")}
+	r := &seedRun{dir: dir, build: filepath.Join(dir, "build")}
 	seedtest.Build(t, r.build)
-	seedtest.Repository(t, r.repository)
 	return r
 }
 
 // command is a run of create-seed that makes the dataset zones/seed.
 func (r *seedRun) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	args = append([]string{"create-seed", "-q", "--repository", r.repository, r.build, "seed"}, args...)
+	args = append([]string{"create-seed", "-q", r.build, "seed"}, args...)
 	cmd := exec.Command(toolPath(t), args...)
 	cmd.Dir = r.dir
 	return cmd
@@ -112,12 +113,57 @@ func (r *seedRun) ids(t *testing.T, file string) map[string]uint64 {
 	return ids
 }
 
+// checkServices looks for what vmadm sets in the repository of every new zone (VM.js): the start
+// methods of smartdc/mdata.
+func (r *seedRun) checkServices(t *testing.T, got listing.Listing) {
+	t.Helper()
+	const path = "root/etc/svc/repository.db"
+	db, err := os.ReadFile(filepath.Join(r.dir, "zones/seed", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := got.Entries[path]; e.SHA256 != fmt.Sprintf("%x", sha256.Sum256(db)) || e.Mode != 0o444 || e.UID != 0 || e.GID != 0 {
+		t.Fatalf("%s was received as %+v", path, e)
+	}
+	repository, err := smf.Decode(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		instance, property string
+		kind               smf.Type
+	}{{"execute", "timeout_seconds", smf.Count}, {"fetch", "exec", smf.AString}} {
+		p := startProperty(repository, want.instance, want.property)
+		if p == nil || p.Type != want.kind || len(p.Values) != 1 {
+			t.Errorf("svc:/smartdc/mdata:%s has start/%s %+v", want.instance, want.property, p)
+		}
+	}
+}
+
+// startProperty is a property of the start method that an instance of smartdc/mdata has itself.
+func startProperty(repository *smf.Repository, instance, property string) *smf.Property {
+	for _, s := range repository.Services {
+		for _, i := range s.Instances {
+			for _, g := range i.Groups {
+				for _, p := range g.Properties {
+					if s.Name == "smartdc/mdata" && i.Name == instance && g.Name == "start" && g.Type == "method" && p.Name == property {
+						return p
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // TestSeedJudge has OpenZFS's receive code take the image of a seed.
 func TestSeedJudge(t *testing.T) {
 	t.Parallel()
 	judge := oracle.RequireJudge(t)
 	r := newSeedRun(t)
-	r.checkManifest(t, judge.Receive(t, []string{r.image(t)}, oracle.JudgeOptions{}))
+	got := judge.Receive(t, []string{r.image(t)}, oracle.JudgeOptions{})
+	r.checkManifest(t, got)
+	r.checkServices(t, got)
 }
 
 // TestSeedReproducible makes the same seed as root and as another user, in two time zones, under
@@ -142,8 +188,8 @@ func TestSeedReproducible(t *testing.T) {
 		{"another user again", true, "002", "theirs", []string{"GOMAXPROCS=2"}},
 	} {
 		script := fmt.Sprintf(`umask %s
-			"$0" create-seed -q --force --store %[2]s --repository %[3]s %[4]s seed
-			"$0" create-image -q --force --store %[2]s -o %[2]s-out seed-1.0 ./%[2]s/seed --description x`, test.umask, test.store, r.repository, r.build)
+			"$0" create-seed -q --force --store %[2]s %[3]s seed
+			"$0" create-image -q --force --store %[2]s -o %[2]s-out seed-1.0 ./%[2]s/seed --description x`, test.umask, test.store, r.build)
 		args := []string{"/bin/sh", "-ec", script, toolPath(t)}
 		if test.user {
 			args = append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, args...)
