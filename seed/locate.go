@@ -124,6 +124,7 @@ func locateManifest(p *Places, build string, opts LocateOptions) (err error) {
 		p.Manifests, err = componentManifests(opts.Manifest)
 	case opts.Manifest != "":
 		p.Manifests = []string{opts.Manifest}
+		_, err = os.Stat(opts.Manifest)
 	case isFile(build, "manifest.gen"):
 		p.Manifests = []string{filepath.Join(build, "manifest.gen")}
 	case isDir(build, "manifest.d"):

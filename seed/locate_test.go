@@ -81,6 +81,7 @@ func TestLocateFaults(t *testing.T) {
 		{dir, LocateOptions{Overlay: dir}, "no folder etc in it"},
 		{dir, LocateOptions{Smartos: filepath.Join(dir, "file")}, "second overlay"},
 		{dir, LocateOptions{}, "no *.manifest in"},
+		{dir, LocateOptions{Manifest: filepath.Join(dir, "nowhere")}, "nowhere: no such file"},
 	} {
 		if _, err := Locate(test.build, test.opts); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v, want %q", test, err, test.want)

@@ -73,7 +73,8 @@ func (p *parts) read(ctx context.Context, dir string, wanted []string, progress 
 	return t, nil
 }
 
-// survey makes everything root's, and finds the newest file.
+// survey makes everything root's, gives links the mode that all systems but darwin have for them,
+// and finds the newest file.
 func (p *parts) survey(n *tree.Node) {
 	if n.Mode.Type() == tree.TypeFile && n.Mode&(tree.SetUID|tree.SetGID) != 0 {
 		if _, known := p.setIDs[n]; !known {
@@ -81,6 +82,9 @@ func (p *parts) survey(n *tree.Node) {
 		}
 	}
 	n.UID, n.GID = 0, 0
+	if n.Mode.Type() == tree.TypeSymlink {
+		n.Mode = tree.TypeSymlink | 0o777
+	}
 	if !n.IsDir() {
 		p.newest = later(p.newest, n.ModTime)
 	}

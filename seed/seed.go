@@ -67,7 +67,7 @@ type Options struct {
 type Seed struct {
 	Tree     *tree.Tree
 	Steps    []Step
-	Warnings []source.Warning // paths are those in the seed, below root/
+	Warnings []source.Warning // paths are those of the build, or below root/ of the seed
 	Time     tree.Time        // of what was made or changed
 }
 

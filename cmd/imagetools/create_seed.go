@@ -141,7 +141,7 @@ func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) er
 	made, err := home.Create(ctx, opts.Seed, s.Tree, host.CreateOptions{
 		Replace: opts.Force, Now: env.Now(),
 		Progress: func(names int) { progress.Count("writing names", int64(names)) },
-		Note:     func(text string) { fmt.Fprintf(env.Stderr, "note: %s\n", text) },
+		Note:     func(text string) { env.Warnf("%s", text) },
 	})
 	progress.Finish()
 	if err != nil {
