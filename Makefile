@@ -1,5 +1,6 @@
 # make          build the tool, and links under the names of its commands
-# make demo     make an image of a real tree and check it; needs Go, git and make alone
+# make demo     make a seed, and images of it and of a real tree, and check them; needs Go, git
+#               and make alone
 # make test     install what the tests need (apt, as root) and run all of them
 # make bench    compare with tar, gzip, pigz, libdeflate and zfs-fuse (apt, as root)
 
