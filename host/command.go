@@ -9,14 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"imagetools/internal/plain"
 	"imagetools/internal/shell"
 )
 
@@ -189,24 +187,9 @@ type CommandError struct {
 func (e *CommandError) Error() string {
 	text := fmt.Sprintf("%s: %v", shell.Join(e.Args), e.Err)
 	if said := strings.TrimSpace(e.Stderr); said != "" {
-		text += ": " + harmless(said)
+		text += ": " + plain.Text(said)
 	}
 	return text
-}
-
-// harmless writes control characters, and bytes that are no text, as Go does.
-func harmless(text string) string {
-	var b strings.Builder
-	for len(text) > 0 {
-		r, size := utf8.DecodeRuneInString(text)
-		if c := text[:size]; r == '\n' || r == '\t' || unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) {
-			b.WriteString(c)
-		} else {
-			b.WriteString(strings.Trim(strconv.Quote(c), `"`))
-		}
-		text = text[size:]
-	}
-	return b.String()
 }
 
 func (e *CommandError) Unwrap() error { return e.Err }
