@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,12 +109,12 @@ func (h *hinted) Hint() string  { return h.hint }
 // Hint adds to err what the user can do about it.
 func Hint(err error, hint string) error { return &hinted{err, hint} }
 
-// Hints are the hints that err and all it wraps have.
+// Hints are the hints that err and all it wraps have, each once.
 func Hints(err error) []string {
 	var out []string
 	var visit func(error)
 	visit = func(err error) {
-		if h, ok := err.(interface{ Hint() string }); ok {
+		if h, ok := err.(interface{ Hint() string }); ok && !slices.Contains(out, h.Hint()) {
 			out = append(out, h.Hint())
 		}
 		switch u := err.(type) {
