@@ -147,42 +147,59 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 }
 
 func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, public *bool) error {
-	imageOpts, err := cli.Interruptible(ctx, func() (*image.Options, error) { return opts.imageOptions(env, public) })
+	res, at, err := opts.create(ctx, env, public)
 	if err != nil {
 		return err
 	}
-	h := &opts.source.host
 	if opts.DryRun {
+		_, err = fmt.Fprintf(env.Stdout, "# written would be %s and %s\n", shell.Quote(res.Image), shell.Quote(res.ManifestPath))
+		return err
+	}
+	dataset := ""
+	if at.inPool != nil {
+		dataset = at.inPool.Name
+	}
+	return opts.printResult(env, res, dataset)
+}
+
+// create makes the image, and says of what. In a dry run the result has but the names of files.
+func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *bool) (*image.Result, *place, error) {
+	imageOpts, err := cli.Interruptible(ctx, func() (*image.Options, error) { return o.imageOptions(env, public) })
+	if err != nil {
+		return nil, nil, err
+	}
+	h := &o.source.host
+	if o.DryRun {
 		h.DryRun = env.Stdout
 	}
-	at, notFound := cli.Interruptible(ctx, func() (*place, error) { return opts.locate(ctx, env, h) })
+	at, notFound := cli.Interruptible(ctx, func() (*place, error) { return o.locate(ctx, env, h) })
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, nil, ctx.Err()
 	}
 	if notFound == nil {
-		if err := opts.settle(ctx, env, h, at, imageOpts); err != nil {
-			return err
+		if err := o.settle(ctx, env, h, at, imageOpts); err != nil {
+			return nil, nil, err
 		}
 	}
 	imagePath, manifestPath, err := image.Check(*imageOpts)
 	if err != nil {
-		return withHint(err)
+		return nil, nil, withHint(err)
 	}
 	if notFound != nil {
-		return notFound
+		return nil, nil, notFound
 	}
-	progress := env.NewProgress(opts.Quiet)
+	progress := env.NewProgress(o.Quiet)
 	defer progress.Finish()
+	var res *image.Result
 	if at.inPool != nil {
-		err = opts.createFromPool(ctx, env, h, at, imageOpts, progress)
+		res, err = o.createFromPool(ctx, env, h, at, imageOpts, progress)
 	} else {
-		err = opts.createFromTree(ctx, env, at, imageOpts, progress)
+		res, err = o.createFromTree(ctx, env, at, imageOpts, progress)
 	}
-	if err != nil || !opts.DryRun {
-		return err
+	if err == nil && o.DryRun {
+		res = &image.Result{Image: imagePath, ManifestPath: manifestPath}
 	}
-	_, err = fmt.Fprintf(env.Stdout, "# written would be %s and %s\n", shell.Quote(imagePath), shell.Quote(manifestPath))
-	return err
+	return res, at, err
 }
 
 // locate finds SOURCE: a path, a dataset or a virtual machine.
@@ -195,7 +212,7 @@ func (o *createImageOptions) locate(ctx context.Context, env *cli.Env, h *host.H
 }
 
 // createFromTree makes the image of a directory or a tar.
-func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, at *place, out *image.Options, progress *cli.Progress) error {
+func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, at *place, out *image.Options, progress *cli.Progress) (*image.Result, error) {
 	src, err := cli.Interruptible(ctx, func() (*openedSource, error) {
 		if err := o.complete(env, out); err != nil {
 			return nil, err
@@ -203,7 +220,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 		return openSource(ctx, env, at, o.source, progress)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer src.Close()
 	progress.Finish()
@@ -212,7 +229,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	}
 	o.warnOfOutput(env, at)
 	if o.DryRun {
-		return nil
+		return nil, nil
 	}
 	limitMemory(src.Tree.Len())
 	out.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
@@ -221,9 +238,9 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	res, err := image.Create(ctx, src.Tree, *out)
 	progress.Finish()
 	if err != nil {
-		return withHint(err)
+		return nil, withHint(err)
 	}
-	return o.printResult(env, res, "")
+	return res, nil
 }
 
 // settle completes the options with what the source says.
@@ -256,7 +273,7 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 }
 
 // createFromPool makes the image of a dataset in a ZFS pool.
-func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h *host.Host, at *place, out *image.Options, progress *cli.Progress) error {
+func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h *host.Host, at *place, out *image.Options, progress *cli.Progress) (*image.Result, error) {
 	ds := at.inPool
 	from, err := cli.Interruptible(ctx, func() (from string, err error) {
 		if at.vm != nil {
@@ -270,14 +287,14 @@ func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h
 		return from, o.complete(env, out)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if o.DryRun {
 		s, err := ds.Send(ctx, env.Now(), from)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return s.Close()
+		return nil, s.Close()
 	}
 	limitMemory(0)
 	// While there is a snapshot, a closed standard error must not end the program.
@@ -296,12 +313,12 @@ func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h
 		err = cli.Hint(errors.New(err.Error()), "zfs destroy "+shell.Quote(left.Snapshot)) // not "interrupted; nothing was left"
 	}
 	if err != nil {
-		return withHint(err)
+		return nil, withHint(err)
 	}
 	if more := res.Features &^ stream.FeatureSASpill; more != 0 {
 		env.Warnf("the stream uses %v: hosts whose ZFS does not know that refuse the image", more)
 	}
-	return o.printResult(env, res, ds.Name)
+	return res, nil
 }
 
 // sending is a stream that shows how far it came.
