@@ -30,6 +30,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,8 +39,12 @@ import (
 	"imagetools/test/oracle"
 )
 
-// session is set, to the shared folder, for the copy of a test program that runs on the machine.
-const session = "IMAGETOOLS_SMARTOS_SESSION"
+// session is set, to the shared folder, for the copy of a test program that runs on the machine;
+// checkout to the folder of the module.
+const (
+	session  = "IMAGETOOLS_SMARTOS_SESSION"
+	checkout = "IMAGETOOLS_SMARTOS_CHECKOUT"
+)
 
 // limit is how long a test may take.
 const limit = 10 * time.Minute
@@ -48,6 +53,8 @@ const limit = 10 * time.Minute
 type Machine struct {
 	Dir  string // for files of the test
 	Tool string // the program imagetools
+	// Checkout is the folder of the module, to be read.
+	Checkout string
 
 	state string // of the stand-ins
 	mnt   string // where datasets are mounted
@@ -60,10 +67,21 @@ var hostPrograms = []string{"vmadm", "zoneadm", "zlogin", "imgadm", "sysinfo"}
 // may have been refused, and no zone may be there.
 func Run(t *testing.T, test func(t *testing.T, m *Machine)) {
 	t.Helper()
+	RunThen(t, test, func(*testing.T, string) {})
+}
+
+// RunThen is Run for a test with a second part, which is not on the machine and gets what the
+// first left in Machine.Dir.
+func RunThen(t *testing.T, test func(t *testing.T, m *Machine), then func(t *testing.T, dir string)) {
+	t.Helper()
 	if dir := os.Getenv(session); dir != "" {
+		syscall.Umask(0o022)
 		// The session sets PATH; the stand-ins come before it.
 		t.Setenv("PATH", filepath.Join(dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-		m := &Machine{Dir: filepath.Join(dir, "test"), Tool: filepath.Join(dir, "bin", "imagetools"), state: filepath.Join(dir, "state"), mnt: filepath.Join(os.Getenv("work"), "mnt")}
+		m := &Machine{
+			Dir: filepath.Join(dir, "test"), Tool: filepath.Join(dir, "bin", "imagetools"), Checkout: os.Getenv(checkout),
+			state: filepath.Join(dir, "state"), mnt: filepath.Join(os.Getenv("work"), "mnt"),
+		}
 		test(t, m)
 		m.checkEnd(t)
 		return
@@ -83,13 +101,18 @@ func Run(t *testing.T, test func(t *testing.T, m *Machine)) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	env := []string{session + "=" + dir, "STANDIN_STATE=" + filepath.Join(dir, "state")}
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := []string{session + "=" + dir, checkout + "=" + root, "STANDIN_STATE=" + filepath.Join(dir, "state")}
 	out, err := fuse.Shell(ctx, env, self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout="+limit.String(),
-		"-test.testlogfile=", dir, platform)
+		"-test.testlogfile=", dir, platform, root)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("on the machine:\n%s", out)
+	then(t, filepath.Join(dir, "test"))
 }
 
 // prepare returns the folder with the platform of zones.

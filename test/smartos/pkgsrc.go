@@ -58,6 +58,18 @@ func (m *Machine) Bootstrap(t *testing.T, prefix, sysconfdir string) string {
 // Tool is the text of a script by which a zone calls a stand-in.
 func Tool(name string) string { return "#!/bin/sh\nexec /dev/standin/standin " + name + " \"$@\"\n" }
 
+// RemovePackages takes all packages away from pkg_add.
+func (m *Machine) RemovePackages(t *testing.T) {
+	t.Helper()
+	packages, err := filepath.Glob(filepath.Join(m.Packages(), "*"))
+	for _, p := range packages {
+		err = errors.Join(err, os.RemoveAll(p))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // AddPackages gives pkg_add packages with the programs that scripts call, and a few files that
 // are edited.
 func (m *Machine) AddPackages(t *testing.T, prefix, sysconfdir string, names []string) {

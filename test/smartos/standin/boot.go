@@ -61,6 +61,7 @@ func (s *state) boot(v *vm) (err error) {
 		return err
 	}
 	v.State, v.ZoneState = "running", "running"
+	v.Boots++
 	return s.save(v)
 }
 

@@ -112,7 +112,7 @@ func (v *vm) addNICs(list []map[string]any) bool {
 				return false
 			}
 		}
-		if tag, _ := nic["nic_tag"].(string); tag == "" {
+		if nic["nic_tag"] != "admin" { // the one network of this host
 			return false
 		}
 		ips, _ := nic["ips"].([]any)

@@ -53,6 +53,7 @@ type vm struct {
 	InternalMetadata map[string]any `json:"internal_metadata"`
 	Mounts           []string       `json:"_mounts,omitempty"` // below the root of the zone, in their order
 	Made             []string       `json:"_made,omitempty"`   // for them
+	Boots            int            `json:"_boots,omitempty"`  // how many there were
 }
 
 // lock keeps other stand-ins of this state away until unlock is called.
@@ -123,7 +124,7 @@ func zfs(args ...string) (string, error) {
 // onHost is the program name on the host.
 func onHost(s *state, name string, args []string) error {
 	if name == haltLater { // nobody calls that but we
-		return s.haltLater(args[0])
+		return s.haltLater(args[0], args[1])
 	}
 	programs := map[string]func([]string) error{
 		"vmadm": s.vmadm, "zoneadm": s.zoneadm, "zlogin": s.zlogin, "imgadm": s.imgadm, "sysinfo": s.sysinfo,

@@ -47,7 +47,7 @@ func (s *state) vmadm(args []string) error {
 	done := ""
 	switch verb {
 	case "get":
-		v.Mounts, v.Made = nil, nil
+		v.Mounts, v.Made, v.Boots = nil, nil, 0
 		enc := json.NewEncoder(os.Stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(v)

@@ -242,7 +242,8 @@ func (z *zone) pkgAdd(args []string) error {
 		if _, err := os.Stat(tree); err != nil || strings.ContainsRune(name, '/') {
 			return said("pkg_add: no pkg found for '%s', sorry.\npkg_add: 1 package addition failed", name)
 		}
-		if out, err := exec.Command("cp", "-a", tree+"/.", "/").CombinedOutput(); err != nil {
+		// What is there stays, as configuration files do.
+		if out, err := exec.Command("cp", "-a", "-n", tree+"/.", "/").CombinedOutput(); err != nil {
 			return fmt.Errorf("pkg_add %s: %w: %s", name, err, out)
 		}
 		if err := writeFile(filepath.Join(pkgDB(), name+"-1.0", "+CONTENTS"), "stand-in\n", 0o644); err != nil {
@@ -285,7 +286,11 @@ func (z *zone) useradd(args []string) error {
 	if home == "" {
 		home = "/home/" + name
 	}
-	err = newEntry("/etc/passwd", name, fmt.Sprintf(":x:%s:%s:%s:%s:%s", options['u'], options['g'], options['c'], home, options['s']))
+	group, err := groupID(options['g'])
+	if err != nil {
+		return err
+	}
+	err = newEntry("/etc/passwd", name, fmt.Sprintf(":x:%s:%s:%s:%s:%s", options['u'], group, options['c'], home, options['s']))
 	if err == nil {
 		err = newEntry("/etc/shadow", name, ":*LK*:::::::")
 	}
@@ -293,10 +298,36 @@ func (z *zone) useradd(args []string) error {
 		err = newEntry("/etc/user_attr", name, "::::type=normal;profiles="+profiles)
 	}
 	if _, make := options['m']; err == nil && make {
-		err = os.MkdirAll(home, 0o755)
+		err = makeHome(home, options['k'], options['u'], group)
 	}
 	// What was there before is kept, as the real one does.
 	return errors.Join(err, writeFile("/etc/opasswd", "", 0o644), writeFile("/etc/oshadow", "", 0o400))
+}
+
+// groupID is the number of a group.
+func groupID(name string) (string, error) {
+	text, err := os.ReadFile("/etc/group")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Split(line, ":"); len(f) > 2 && f[0] == name {
+			return f[2], nil
+		}
+	}
+	return "", said("UX: useradd: ERROR: Unknown group %s.", name)
+}
+
+// makeHome makes the home of a user, with what the skeleton has.
+func makeHome(home, skeleton, uid, group string) error {
+	if skeleton == "" {
+		skeleton = "/etc/skel"
+	}
+	script := `mkdir -p "$1"; [ ! -d "$2" ] || cp -R "$2/." "$1"; chown -hR "$3:$4" "$1"`
+	if out, err := exec.Command("sh", "-ec", script, "sh", home, skeleton, uid, group).CombinedOutput(); err != nil {
+		return fmt.Errorf("useradd: %w: %s", err, out)
+	}
+	return nil
 }
 
 func (z *zone) usermod(args []string) error {
@@ -314,10 +345,20 @@ func (z *zone) usermod(args []string) error {
 	if !strings.Contains("\n"+string(text), "\n"+names[0]+":") {
 		return fmt.Errorf("usermod: ERROR: %s does not exist", names[0])
 	}
-	if options['P'] != "" {
-		err = newEntry("/etc/user_attr", names[0], "::::type=normal;profiles="+options['P'])
+	if options['P'] == "" {
+		return nil
 	}
-	return err
+	if text, err = os.ReadFile("/etc/user_attr"); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, names[0]+":") {
+			b.WriteString(line)
+		}
+	}
+	fmt.Fprintf(&b, "%s::::type=normal;profiles=%s\n", names[0], options['P'])
+	return errors.Join(writeFile("/etc/user_attr.new", b.String(), 0o644), os.Rename("/etc/user_attr.new", "/etc/user_attr"))
 }
 
 // shutdown has the zone come down when its grace is over.

@@ -5,10 +5,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -95,7 +97,9 @@ func (s *state) zlogin(args []string) error {
 		return errors.New("zlogin: no shell in the zone")
 	}
 	cmd := exec.Command(shell, "-c", strings.Join(args[1:], " "))
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	// What runs in the zone has pipes of ours, not our own streams: when we are killed, it cannot
+	// print any more, and nobody waits for it.
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, struct{ io.Writer }{os.Stdout}, struct{ io.Writer }{os.Stderr}
 	cmd.Env = []string{"PATH=" + path, "HOME=/root", "LOGNAME=root", "USER=root", "SHELL=" + shell}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: v.root()}
@@ -138,12 +142,12 @@ const graceOfShutdown = time.Second
 
 // haltSoon has the zone come down when zlogin has long ended.
 func (s *state) haltSoon(v *vm) error {
-	cmd := exec.Command(s.path("standin"), haltLater, v.UUID)
+	cmd := exec.Command(s.path("standin"), haltLater, v.UUID, strconv.Itoa(v.Boots))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd.Start()
 }
 
-func (s *state) haltLater(uuid string) error {
+func (s *state) haltLater(uuid, boots string) error {
 	time.Sleep(graceOfShutdown)
 	unlock, err := s.lock()
 	if err != nil {
@@ -151,7 +155,7 @@ func (s *state) haltLater(uuid string) error {
 	}
 	defer unlock()
 	v, err := s.load(uuid)
-	if err != nil || v.State != "running" {
+	if err != nil || v.State != "running" || strconv.Itoa(v.Boots) != boots {
 		return nil // somebody was faster
 	}
 	return s.halt(v)
