@@ -33,7 +33,7 @@ const name = "imagetools"
 // run is the program called as invoked: under the name of a command, it is that command.
 func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 	root := newRootCommand(env)
-	if slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == invoked }) {
+	if slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == invoked || c.HasAlias(invoked) }) {
 		args = append([]string{invoked}, args...)
 	}
 	root.SetArgs(args)
@@ -42,10 +42,20 @@ func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 		return 0
 	}
 	if cause := ctx.Err(); cause != nil && errors.Is(err, cause) {
-		fmt.Fprintf(env.Stderr, "%s: interrupted; nothing was left behind\n", name)
+		left := "nothing was left behind"
+		if unfinished, ok := errors.AsType[unfinishedError](err); ok {
+			left = unfinished.Left()
+		}
+		fmt.Fprintf(env.Stderr, "%s: interrupted; %s\n", name, left)
 		return 130
 	}
 	return env.Report(name, command.CommandPath(), err)
+}
+
+// unfinishedError is an error of what leaves something behind when it is interrupted.
+type unfinishedError interface {
+	error
+	Left() string
 }
 
 func newRootCommand(env *cli.Env) *cobra.Command {
@@ -78,6 +88,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 		newDiffCommand(env),
 		newExtractCommand(env),
 		newInspectCommand(env),
+		newInstallBaseCommand(env),
 		newLintCommand(env),
 		newLsCommand(env),
 		newOverlayCommand(env),

@@ -17,9 +17,11 @@ func TestMain(m *testing.M) {
 	}
 	testscript.Main(m, map[string]func(){
 		"imagetools":      func() { main() },
-		"create-seed":     as("create-seed"),
 		"create-image":    as("create-image"),
+		"create-seed":     as("create-seed"),
 		"create-smf-repo": as("create-smf-repo"),
+		"install-base":    as("install-base"),
+		"install-image":   as("install-image"),
 	})
 }
 

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"imagetools/base"
+	"imagetools/install"
+	"imagetools/internal/cli"
+	"imagetools/internal/plain"
+	"imagetools/overlay"
+)
+
+// baseFlags are the flags of commands that make base images.
+type baseFlags struct {
+	Bootstrap, SHA256, CACert string
+	Overlays, Keep            []string
+	Verbose, Quiet            bool
+	JSON, DryRun              bool
+
+	cacert []byte
+	kits   map[string]*install.Kit // by where they are from
+}
+
+func (o *baseFlags) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.Bootstrap, "bootstrap", "", "file or https URL with the bootstrap of pkgsrc (default: that of CONFIG, from pkgsrc)")
+	f.StringVar(&o.SHA256, "bootstrap-sha256", "", "digest that the bootstrap must have")
+	f.StringVar(&o.CACert, "cacert", "", "root certificates (PEM) to trust in place of the system's; the zone fetches its first packages with them if the bootstrap has none")
+	f.StringArrayVar(&o.Overlays, "overlay", nil, "folder to lay over the built-in overlay, made as overlay eject does; repeatable")
+	f.StringSliceVar(&o.Keep, "keep", nil, "variables of the overlay that stay as they are, such as PUBLIC_IP; repeatable, or with commas")
+	f.BoolVarP(&o.Verbose, "verbose", "v", false, "show what the zone prints, and each change of a file")
+	f.BoolVarP(&o.Quiet, "quiet", "q", false, "print nothing but warnings and errors")
+	f.BoolVar(&o.JSON, "json", false, "print what was done as JSON")
+	f.BoolVar(&o.DryRun, "dry-run", false, "print what would be run and changed, and do none of it")
+}
+
+// check completes the flags.
+func (o *baseFlags) check() (err error) {
+	if o.Verbose && o.Quiet {
+		return cli.Usagef("--verbose and --quiet exclude each other")
+	}
+	if digest, err := hex.DecodeString(o.SHA256); err != nil || o.SHA256 != "" && len(digest) != 32 {
+		return cli.Usagef("--bootstrap-sha256 %q: it is no SHA-256, 64 hexadecimal digits", o.SHA256)
+	}
+	if strings.HasPrefix(o.Bootstrap, "http://") {
+		return cli.Usagef("--bootstrap %q: bootstraps are fetched over https alone", o.Bootstrap)
+	}
+	if o.CACert != "" {
+		o.cacert, err = install.ReadCACert(o.CACert)
+	}
+	return err
+}
+
+// layers reads the folders of --overlay for an image.
+func (o *baseFlags) layers(ctx context.Context, img *base.Image) ([]*overlay.Layer, error) {
+	var layers []*overlay.Layer
+	var faults []error
+	for _, folder := range o.Overlays {
+		more, err := img.ReadOverlay(ctx, folder)
+		layers, faults = append(layers, more...), append(faults, err)
+	}
+	return layers, errors.Join(faults...)
+}
+
+// kit returns the bootstrap for an image: one that was fetched before, if it is the same.
+func (o *baseFlags) kit(ctx context.Context, env *cli.Env, img *base.Image) (*install.Kit, error) {
+	from := o.Bootstrap
+	if from == "" {
+		from = img.BootstrapURL()
+	}
+	if k := o.kits[from]; k != nil {
+		return k, nil
+	}
+	var k *install.Kit
+	var err error
+	switch {
+	case !strings.HasPrefix(from, "https://"):
+		k, err = install.OpenKit(ctx, from, o.SHA256)
+	case o.DryRun:
+		return &install.Kit{Source: from}, nil
+	default:
+		k, err = o.fetch(ctx, env, from)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.kits == nil {
+		o.kits = map[string]*install.Kit{}
+	}
+	o.kits[from] = k
+	return k, nil
+}
+
+func (o *baseFlags) fetch(ctx context.Context, env *cli.Env, url string) (*install.Kit, error) {
+	progress := env.NewProgress(o.Quiet)
+	defer progress.Finish()
+	f := install.Fetch{URL: url, SHA256: o.SHA256, CACert: o.cacert, Progress: func(done, total int64) {
+		progress.Update("bootstrap", done, total)
+	}}
+	k, err := f.Get(ctx)
+	if err == nil && !o.Quiet {
+		progress.Finish()
+		fmt.Fprintf(env.Stderr, "bootstrap: %s (%s, SHA-256 %s)\n", url, cli.Size(k.Size), k.SHA256)
+	}
+	return k, err
+}
+
+// withoutSIGPIPE has the program go on when nobody reads its messages any more: what it began is
+// to be ended in order. restore ends that.
+func withoutSIGPIPE() (restore func()) {
+	closed := make(chan os.Signal, 1)
+	signal.Notify(closed, syscall.SIGPIPE)
+	return func() { signal.Stop(closed) }
+}
+
+// close removes the bootstraps that were fetched.
+func (o *baseFlags) close() error {
+	var faults []error
+	for _, k := range o.kits {
+		faults = append(faults, k.Close())
+	}
+	return errors.Join(faults...)
+}
+
+// watch has the steps of an installation told.
+func (o *baseFlags) watch(env *cli.Env, in *install.Install) {
+	if !o.Quiet {
+		in.Report = func(e install.Event) { o.tell(env, e) }
+	}
+	if o.Verbose {
+		in.Line = func(line string) { fmt.Fprintln(env.Stderr, plain.Line(line)) }
+	}
+}
+
+func (o *baseFlags) tell(env *cli.Env, e install.Event) {
+	switch {
+	case e.Part == install.InZone:
+		fmt.Fprintf(env.Stderr, "zone: %s\n", e.Step)
+		return
+	case e.Part == install.Files && len(e.Changes) == 0:
+		fmt.Fprintf(env.Stderr, "files: %s: no change\n", e.Step)
+		return
+	case e.Part == install.Files:
+		fmt.Fprintf(env.Stderr, "files: %s: %s\n", e.Step, plural(len(e.Changes), "change"))
+	default:
+		fmt.Fprintf(env.Stderr, "%s: %s\n", e.Step, plural(len(e.Changes), "change"))
+	}
+	if o.Verbose {
+		for _, c := range e.Changes {
+			fmt.Fprintf(env.Stderr, "  %s\n", plain.Line(c))
+		}
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// runLog is the log of a run: a file from the beginning, so that a killed run leaves it too. It
+// goes when all went well, unless it was asked for.
+type runLog struct {
+	*os.File
+	keep bool
+}
+
+func openLog(path, otherwise string) (*runLog, error) {
+	name := path
+	if name == "" {
+		name = otherwise
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, cli.Hint(fmt.Errorf("log: %w", err), "--log names another file")
+	}
+	return &runLog{f, path != ""}, nil
+}
+
+// end closes the log, and has the error say where it is.
+func (l *runLog) end(err error) error {
+	name := l.Name()
+	if abs, absErr := filepath.Abs(name); absErr == nil {
+		name = abs
+	}
+	closeErr := l.Close()
+	if info, statErr := os.Stat(l.Name()); !l.keep && (err == nil || statErr == nil && info.Size() == 0) {
+		closeErr = errors.Join(closeErr, os.Remove(l.Name()))
+	} else if err != nil {
+		err = &loggedError{err, name}
+	}
+	if closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("log: %w", closeErr))
+	}
+	return err
+}
+
+// loggedError is an error of a run that left a log.
+type loggedError struct {
+	error
+	log string
+}
+
+func (e *loggedError) Unwrap() error { return e.error }
+func (e *loggedError) Hint() string  { return fmt.Sprintf("the log is %q", e.log) }
+
+// Left is for interrupted runs.
+func (e *loggedError) Left() string {
+	left := fmt.Sprintf("the log is %q", e.log)
+	if inner, ok := errors.AsType[unfinishedError](e.error); ok {
+		left = inner.Left() + "; " + left
+	}
+	return left
+}
