@@ -6,7 +6,7 @@
 
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
-COMMANDS := create-image create-seed create-smf-repo install-base install-image
+COMMANDS := create-base-images create-image create-seed create-smf-repo install-base install-image
 TARGETS := illumos/amd64 linux/amd64 linux/arm64 darwin/arm64
 FUZZTIME ?= 60s
 

@@ -82,6 +82,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.Usagef("%s: %w", c.Name(), err) })
 	root.AddCommand(
 		newCatCommand(env),
+		newCreateBaseImagesCommand(env),
 		newCreateImageCommand(env),
 		newCreateSeedCommand(env),
 		newCreateSMFRepoCommand(env),

@@ -16,12 +16,13 @@ func TestMain(m *testing.M) {
 		return func() { os.Exit(run(context.Background(), cli.NewEnv(), name, os.Args[1:])) }
 	}
 	testscript.Main(m, map[string]func(){
-		"imagetools":      func() { main() },
-		"create-image":    as("create-image"),
-		"create-seed":     as("create-seed"),
-		"create-smf-repo": as("create-smf-repo"),
-		"install-base":    as("install-base"),
-		"install-image":   as("install-image"),
+		"imagetools":         func() { main() },
+		"create-base-images": as("create-base-images"),
+		"create-image":       as("create-image"),
+		"create-seed":        as("create-seed"),
+		"create-smf-repo":    as("create-smf-repo"),
+		"install-base":       as("install-base"),
+		"install-image":      as("install-image"),
 	})
 }
 
