@@ -154,6 +154,9 @@ func (s Store) Create(ctx context.Context, name string, t *tree.Tree, opts Creat
 		return nil, err
 	}
 	defer func() {
+		if err != nil && exists(filepath.Join(work, oldFolder)) {
+			return // it could not be put back, as err says; the next run does that, or removes it
+		}
 		e := removeAll(work)
 		switch {
 		case e == nil:
@@ -207,12 +210,35 @@ func (s Store) commit(short, work string, replace bool) (replaced bool, err erro
 
 type move struct{ from, to string }
 
+// do gives a folder or file another name. Nothing that has that name is replaced, not even a file,
+// as os.Rename does: it is a METALOG of a run that was faster.
+func (m move) do() error {
+	info, err := os.Lstat(m.from)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return os.Rename(m.from, m.to)
+	}
+	err = os.Link(m.from, m.to)
+	switch {
+	case err == nil:
+		if err = os.Remove(m.from); err != nil {
+			os.Remove(m.to)
+		}
+		return err
+	case exists(m.to):
+		return err
+	}
+	return os.Rename(m.from, m.to) // not all file systems have hard links
+}
+
 // moveAll does all moves, or none if one fails, and waits until they are on the disk.
 func moveAll(moves []move, dir string) error {
 	var err error
 	done := 0
 	for _, m := range moves {
-		if err = os.Rename(m.from, m.to); err != nil {
+		if err = m.do(); err != nil {
 			break
 		}
 		done++
@@ -224,7 +250,7 @@ func moveAll(moves []move, dir string) error {
 	}
 	for ; done > 0; done-- {
 		m := moves[done-1]
-		if e := os.Rename(m.to, m.from); e != nil {
+		if e := (move{m.to, m.from}).do(); e != nil {
 			return fmt.Errorf("%w; and %q is left as %q: %w", err, m.from, m.to, e)
 		}
 	}
@@ -279,8 +305,8 @@ func (s Store) putBack(short, work string) (back bool, err error) {
 	if exists(final) || !exists(fresh) {
 		return false, nil
 	}
-	if !exists(metalogOf(fresh)) && exists(metalogOf(final)) {
-		if err := os.Remove(metalogOf(final)); err != nil { // it has come so far
+	if log := metalogOf(final); exists(log) && (!exists(metalogOf(fresh)) || sameFile(metalogOf(fresh), log)) {
+		if err := os.Remove(log); err != nil { // it has come so far
 			return false, err
 		}
 	}
@@ -298,6 +324,12 @@ func (s Store) putBack(short, work string) (back bool, err error) {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
+}
+
+func sameFile(a, b string) bool {
+	x, errX := os.Lstat(a)
+	y, errY := os.Lstat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // removeAll removes a folder and all in it, also where folders may not be written to, as long

@@ -311,6 +311,85 @@ func TestCreateFullDisk(t *testing.T) {
 	check(t, store.Dir, "seed.mtree", "seed/root/file=old")
 }
 
+// A run that is killed between the two halves of a move leaves both names.
+func TestKilledBetweenNames(t *testing.T) {
+	dir := t.TempDir()
+	me, err := self(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	me.pid = 1<<31 - 1
+	work := filepath.Join(dir, ".seed."+me.String())
+	err = errors.Join(os.MkdirAll(filepath.Join(work, "new/root"), 0o777), os.WriteFile(filepath.Join(work, "new.mtree"), nil, 0o666),
+		os.Link(filepath.Join(work, "new.mtree"), filepath.Join(dir, "seed.mtree")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (Store{Dir: dir}).Create(t.Context(), "seed", text(t, "x"), opts); err != nil {
+		t.Error(err)
+	}
+	check(t, dir, "seed.mtree", "seed/root/file=x")
+}
+
+// Of runs for the same dataset one is first, and the others leave its METALOG alone, whenever
+// they come: the moves themselves tell.
+func TestTwoRuns(t *testing.T) {
+	dir := t.TempDir()
+	store := Store{Dir: dir}
+	if _, err := store.Create(t.Context(), "seed", text(t, "first"), opts); err != nil {
+		t.Fatal(err)
+	}
+	log := func() string {
+		content, err := os.ReadFile(filepath.Join(dir, "seed.mtree"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(content)
+	}
+	first, work := log(), filepath.Join(dir, "work")
+	if err := errors.Join(os.MkdirAll(filepath.Join(work, "new"), 0o777), os.WriteFile(filepath.Join(work, "new.mtree"), []byte("second"), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	moves := []move{{work + "/new.mtree", dir + "/seed.mtree"}, {work + "/new", dir + "/seed"}}
+	if err := moveAll(moves, dir); !errors.Is(err, fs.ErrExist) || log() != first {
+		t.Errorf("error %v, METALOG %q", err, log())
+	}
+	if err := errors.Join(os.Remove(dir+"/seed.mtree"), moveAll(moves, dir)); !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
+		t.Errorf("error %v", err)
+	}
+	check(t, dir, "seed/root/file=first", "work/new.mtree")
+}
+
+// What lies where an older dataset is moved is not thrown away after a failure: it may be one that
+// could not be put back. The next run knows.
+func TestOlderIsKept(t *testing.T) {
+	dir := t.TempDir()
+	store := Store{Dir: dir}
+	if _, err := store.Create(t.Context(), "seed", text(t, "old"), opts); err != nil {
+		t.Fatal(err)
+	}
+	me, err := self(opts.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := ".seed." + me.String()
+	moved := late{func() { os.MkdirAll(filepath.Join(dir, work, "old", "dir"), 0o777) }}
+	replace := CreateOptions{Replace: true, Now: opts.Now}
+	if _, err = store.Create(t.Context(), "seed", dataset(t, moved, 1), replace); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Stat(filepath.Join(dir, work, "old", "dir")); err != nil {
+		t.Error(err)
+	}
+	if got := names(t, dir); !slices.Contains(got, "seed/root/file=old") || !slices.Contains(got, "seed.mtree") {
+		t.Errorf("left are %q", got)
+	}
+	if _, err := store.Create(t.Context(), "seed", text(t, "new"), replace); err != nil {
+		t.Error(err)
+	}
+	check(t, dir, "seed.mtree", "seed/root/file=new")
+}
+
 func TestMoveAll(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
