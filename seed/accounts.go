@@ -68,11 +68,7 @@ func (b *builder) removeAccounts(s *Step) error {
 		if !ok {
 			continue
 		}
-		for i, line := range lines {
-			if err := f.check(line); err != nil {
-				b.warnings.Warn(f.path, fmt.Sprintf("line %d is kept as it is: %v", i+1, err))
-			}
-		}
+		b.warnOfLines(&f, lines)
 		kept := slices.DeleteFunc(lines, func(line string) bool {
 			return f.check(line) == nil && slices.Contains(clashing, nameOf(line))
 		})
@@ -86,6 +82,26 @@ func (b *builder) removeAccounts(s *Step) error {
 		s.Did = "nothing to do: none of " + strings.Join(clashing, ", ")
 	}
 	return nil
+}
+
+// maxLineWarnings is how many broken lines of a file are told one by one.
+const maxLineWarnings = 20
+
+// warnOfLines tells of broken lines.
+func (b *builder) warnOfLines(f *accountFile, lines []string) {
+	broken := 0
+	for i, line := range lines {
+		err := f.check(line)
+		if err == nil {
+			continue
+		}
+		if broken++; broken <= maxLineWarnings {
+			b.warnings.Warn(f.path, fmt.Sprintf("line %d is kept as it is: %v", i+1, err))
+		}
+	}
+	if more := broken - maxLineWarnings; more > 0 {
+		b.warnings.Warn(f.path, fmt.Sprintf("so are %d more broken lines", more))
+	}
 }
 
 // sortAccounts brings users and groups into the order of their numbers.

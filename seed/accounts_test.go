@@ -47,6 +47,16 @@ func TestRemoveAccounts(t *testing.T) {
 }
 
 // Files without what is to go are not touched.
+// A file of nothing but broken lines is no flood of warnings.
+func TestManyBrokenLines(t *testing.T) {
+	b := testBuilder(t, map[string]string{"etc/passwd": strings.Repeat("\n", 1000)})
+	do(t, b.removeAccounts)
+	got := warnings(b)
+	if len(got) != maxLineWarnings+1 || got[maxLineWarnings] != `"etc/passwd": so are 980 more broken lines` {
+		t.Errorf("%d warnings: %q", len(got), got)
+	}
+}
+
 func TestRemoveNoAccounts(t *testing.T) {
 	b := testBuilder(t, map[string]string{"etc/passwd": "root:x:0:0::/:", "etc/group": "root::0:\n"})
 	if s := do(t, b.removeAccounts); s.Paths != nil {
@@ -130,7 +140,7 @@ func TestRewriteLinked(t *testing.T) {
 func TestTextLimits(t *testing.T) {
 	b := testBuilder(t, map[string]string{"etc/passwd": "x", "etc/group": "y"})
 	b.find("etc/passwd").Size = maxText + 1
-	if err := b.removeAccounts(&Step{}); err == nil || !strings.Contains(err.Error(), `"etc/passwd": 16777217 bytes, the limit is`) {
+	if err := b.removeAccounts(&Step{}); err == nil || !strings.Contains(err.Error(), `"etc/passwd": 1048577 bytes, the limit is`) {
 		t.Errorf("a file that is too large: %v", err)
 	}
 	b.find("etc/passwd").Size = 2 // one byte more than there is

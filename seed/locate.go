@@ -148,5 +148,11 @@ func componentManifests(dir string) ([]string, error) {
 		return nil, source.WithHint(fmt.Errorf("no *.manifest in %q", dir), "name manifest.gen with --manifest")
 	}
 	slices.Sort(list)
-	return list, nil
+	var faults source.Faults
+	for _, path := range list {
+		if !isFile(path) { // to open a FIFO would wait for ever
+			faults.Add(path, fmt.Errorf("manifest %q: not a file", path))
+		}
+	}
+	return list, faults.Err()
 }

@@ -1,12 +1,15 @@
 package seed
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // Builds of each generation, as far as they matter, and where their parts are found.
@@ -86,5 +89,19 @@ func TestLocateFaults(t *testing.T) {
 		if _, err := Locate(test.build, test.opts); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v, want %q", test, err, test.want)
 		}
+	}
+}
+
+// What is no file among the components is an error, not something to wait for.
+func TestLocateComponents(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.manifest"), "")
+	if err := errors.Join(unix.Mkfifo(filepath.Join(dir, "b.manifest"), 0o666), os.Symlink("nowhere", filepath.Join(dir, "c.manifest"))); err != nil {
+		t.Fatal(err)
+	}
+	_, err := componentManifests(dir)
+	want := fmt.Sprintf("manifest %q: not a file\nmanifest %q: not a file", filepath.Join(dir, "b.manifest"), filepath.Join(dir, "c.manifest"))
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }

@@ -39,9 +39,11 @@ type Entry struct {
 	Target      string    // of a link, as it stands
 }
 
-// Limits of a manifest. A full build's has 20,000 lines, 2 MiB.
+// Limits of a manifest, or of all the files that it is made of. A full build's has 20,000 lines,
+// 2 MiB.
 const (
-	maxManifest       = 256 << 20
+	maxManifest       = 32 << 20
+	maxManifestLines  = 200_000
 	maxManifestLine   = 64 << 10
 	maxManifestFaults = 1000
 )
@@ -62,11 +64,16 @@ func ParseManifest(name string, r io.Reader) (*Manifest, error) {
 	m := &Manifest{Name: name}
 	var faults source.Faults
 	faults.Limit = maxManifestFaults
-	lines := bufio.NewScanner(r)
+	input := &io.LimitedReader{R: r, N: maxManifest + 1}
+	lines := bufio.NewScanner(input)
 	lines.Buffer(nil, maxManifestLine)
 	number := 0
 	for lines.Scan() {
 		number++
+		if number > maxManifestLines || input.N == 0 {
+			faults.Add(fmt.Sprintf("%012d", number), fmt.Errorf("%s: over %d lines or %d MiB, far more than any build's", name, maxManifestLines, maxManifest>>20))
+			break
+		}
 		e, err := parseEntry(lines.Text())
 		if err != nil {
 			faults.Add(fmt.Sprintf("%012d", number), &LineError{name, number, err})
@@ -95,9 +102,6 @@ func readManifest(path string) (m *Manifest, modified tree.Time, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, tree.Time{}, err
-	}
-	if info.Size() > maxManifest {
-		return nil, tree.Time{}, fmt.Errorf("manifest %q: %d bytes, the limit is %d", path, info.Size(), maxManifest)
 	}
 	t := info.ModTime()
 	m, err = ParseManifest(path, f)

@@ -2,6 +2,7 @@ package seed
 
 import (
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,6 +86,45 @@ func TestManifestFaults(t *testing.T) {
 	if _, err := ParseManifest("m", strings.NewReader("f a 0644 root sys\n"+strings.Repeat("x", maxManifestLine+1))); err == nil || !strings.HasPrefix(err.Error(), "m:2: longer than") {
 		t.Errorf("a long line: %v", err)
 	}
+}
+
+// A manifest without end is not kept in memory.
+func TestManifestLimits(t *testing.T) {
+	for name, line := range map[string]string{"lines": "f a 0 b c\n", "bytes": "#" + strings.Repeat("x", 1<<15) + "\n"} {
+		r := &endless{line: line}
+		m, err := ParseManifest("m", r)
+		if err == nil || !strings.Contains(err.Error(), "m: over ") || len(m.Entries) > maxManifestLines || r.given > maxManifest+1<<20 {
+			t.Errorf("%s: %d entries of %d bytes, error %v", name, len(m.Entries), r.given, err)
+		}
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "proto/etc/passwd"), "root:x:0:0::/:\n")
+	write(t, filepath.Join(dir, "proto/var/x"), "")
+	half := strings.Repeat("f a 0 b c\n", maxManifestLines/2+1)
+	write(t, filepath.Join(dir, "manifest.d/a.manifest"), half)
+	write(t, filepath.Join(dir, "manifest.d/b.manifest"), half)
+	places, err := Locate(dir, LocateOptions{WithoutOverlay: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Build(t.Context(), Options{Places: *places}); err == nil || !strings.Contains(err.Error(), "b.manifest\": with those before it over") {
+		t.Errorf("two files: %v", err)
+	}
+}
+
+// endless repeats a line.
+type endless struct {
+	line  string
+	given int
+}
+
+func (r *endless) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		n += copy(p[n:], r.line[(r.given+n)%len(r.line):])
+	}
+	r.given += n
+	return n, nil
 }
 
 // Whatever a manifest holds, paths stay below the root, and modes within theirs.

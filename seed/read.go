@@ -39,11 +39,15 @@ func readParts(ctx context.Context, places Places, progress func(int)) (*parts, 
 	}
 	var faults source.Faults
 	faults.Limit = maxManifestFaults
+	lines := 0
 	for i, path := range places.Manifests {
 		m, modified, err := readManifest(path)
 		if err != nil {
 			faults.Add(fmt.Sprintf("%06d", i), err)
 			continue
+		}
+		if lines += len(m.Entries); lines > maxManifestLines {
+			return nil, fmt.Errorf("manifest %q: with those before it over %d lines, far more than any build's", path, maxManifestLines)
 		}
 		p.manifests = append(p.manifests, m)
 		p.newest = later(p.newest, modified)

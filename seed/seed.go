@@ -241,8 +241,8 @@ func (b *builder) find(path string) *tree.Node {
 	return b.tree.Lookup("root/" + path)
 }
 
-// maxText is the largest file that is edited.
-const maxText = 16 << 20
+// maxText is the largest file that is edited. Those of builds have a few KiB.
+const maxText = 1 << 20
 
 // text returns the lines of a file, without their ends; ok is false if there is no file, and
 // a warning was given if there is something else.
