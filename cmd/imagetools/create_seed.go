@@ -86,7 +86,7 @@ older seed is as it was.`,
 	f.BoolVar(&opts.places.WithoutManifest, "without-manifest", false, "everything is root's, with the modes on disk")
 	f.StringVar(&opts.ServiceList, "service-list", "", "list of service manifests for the SMF repository, \"-\" for standard input (default that of 'create-smf-repo --list')")
 	f.StringVar(&opts.ManifestDir, "manifest-dir", "", "folder of service manifests in place of those that the program carries")
-	f.StringVar(&opts.Repository, "repository", "", "SMF repository to take, instead of making one")
+	f.StringVar(&opts.Repository, "repository", "", "SMF repository to take, instead of making one (\"-\" is standard input)")
 	f.StringVar(&opts.Bootstrap, "bootstrap", "", "tar to unpack over the seed (plain, gzip, bzip2, xz or zstd; \"-\" is standard input)")
 	f.StringVar(&opts.TmpDir, "tmpdir", "", "folder for the spool of a compressed tar (default $TMPDIR)")
 	f.BoolVar(&opts.KeepRoot, "keep-root-password", false, "keep the build's password of root, which is public")

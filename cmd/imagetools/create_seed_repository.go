@@ -4,22 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"imagetools/internal/cli"
 	"imagetools/seed"
+	"imagetools/smf"
 	"imagetools/smf/list"
 	"imagetools/tree"
 )
 
 // repository makes the SMF repository of a seed, or takes the one that was named.
 func (o *createSeedOptions) repository(ctx context.Context, env *cli.Env, in *seed.Options) error {
+	if o.Bootstrap == "-" && (o.ServiceList == "-" || o.Repository == "-") {
+		return cli.Usagef("only one of --bootstrap, --service-list and --repository can be standard input")
+	}
 	if o.Repository != "" {
-		var err error
-		in.Repository, err = cli.Interruptible(ctx, func() ([]byte, error) { return os.ReadFile(o.Repository) })
-		in.RepositoryNote = fmt.Sprintf("from %q", o.Repository)
-		return err
+		return o.takeRepository(ctx, env, in)
 	}
 	manifests, err := cli.Interruptible(ctx, func() ([]list.Manifest, error) { return o.collectServices(env, in.Places) })
 	if err != nil {
@@ -38,6 +38,20 @@ func (o *createSeedOptions) repository(ctx context.Context, env *cli.Env, in *se
 		}
 	}
 	in.RepositoryNote = fmt.Sprintf("%d services, %s", len(repository.Services), countPlaces(manifests))
+	return nil
+}
+
+// takeRepository takes a repository that is sound.
+func (o *createSeedOptions) takeRepository(ctx context.Context, env *cli.Env, in *seed.Options) error {
+	db, err := cli.Interruptible(ctx, func() ([]byte, error) { return readDatabase(env, o.Repository) })
+	if err != nil {
+		return fmt.Errorf("SMF repository: %w", err)
+	}
+	decoded, err := smf.Decode(db)
+	if err != nil {
+		return fmt.Errorf("SMF repository: %s: %w", printable(o.Repository), err)
+	}
+	in.Repository, in.RepositoryNote = db, fmt.Sprintf("%d services, from %q", len(decoded.Services), o.Repository)
 	return nil
 }
 
@@ -69,9 +83,6 @@ func (o *createSeedOptions) collectServices(env *cli.Env, at seed.Places) ([]lis
 }
 
 func (o *createSeedOptions) readServiceList(env *cli.Env) (name string, text []byte, err error) {
-	if o.ServiceList == "-" && o.Bootstrap == "-" {
-		return "", nil, cli.Usagef("the list of services and the bootstrap kit cannot both be standard input")
-	}
 	text, err = readFileOrStdin(env, o.ServiceList)
 	return o.ServiceList, text, err
 }
