@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/holes"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -155,33 +156,11 @@ func (o *openFile) NextData(off int64) (start, end int64, err error) {
 	case o.dense:
 		return off, size, nil
 	}
-	start, err = o.seek(off, seekData)
-	switch err {
-	case nil:
-	case unix.ENXIO:
-		return 0, 0, io.EOF
-	case unix.EINVAL, unix.ENOTSUP, unix.ENOSYS, unix.ENOTTY:
-		return off, size, nil
-	default:
-		return 0, 0, fmt.Errorf("seek %q: %w", o.file.path(), err)
+	start, end, err = holes.Next(o.fd, off, size)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("seek %q: %w", o.file.path(), err)
 	}
-	if start = max(start, off); start >= size {
-		return 0, 0, io.EOF
-	}
-	end, err = o.seek(start, seekHole)
-	if err != nil || end <= start || end > size {
-		end = size
-	}
-	return start, end, nil
-}
-
-func (o *openFile) seek(off int64, whence int) (int64, error) {
-	for {
-		n, err := unix.Seek(o.fd, off, whence)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
+	return start, end, err
 }
 
 // Close closes the file, and reports [source.ErrChanged] if it was written to, or its inode

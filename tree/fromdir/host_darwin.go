@@ -6,12 +6,6 @@ import (
 	"imagetools/tree"
 )
 
-// Values of lseek(2) in sys/unistd.h.
-const (
-	seekHole = 3 // SEEK_HOLE
-	seekData = 4 // SEEK_DATA
-)
-
 func device(dev uint64) *tree.Device {
 	return &tree.Device{Major: unix.Major(dev), Minor: unix.Minor(dev)}
 }

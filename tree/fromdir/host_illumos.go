@@ -6,12 +6,6 @@ import (
 	"imagetools/tree"
 )
 
-// Values of lseek(2) in sys/unistd.h.
-const (
-	seekData = 3 // SEEK_DATA
-	seekHole = 4 // SEEK_HOLE
-)
-
 // device splits a dev_t of a 64-bit process: 32 bits each (sys/mkdev.h, NBITSMINOR64).
 func device(dev uint64) *tree.Device {
 	return &tree.Device{Major: uint32(dev >> 32), Minor: uint32(dev)}

@@ -11,12 +11,6 @@ import (
 	"imagetools/tree/posixacl"
 )
 
-// Values of lseek(2) in linux/fs.h.
-const (
-	seekData = 3 // SEEK_DATA
-	seekHole = 4 // SEEK_HOLE
-)
-
 func device(dev uint64) *tree.Device {
 	return &tree.Device{Major: unix.Major(dev), Minor: unix.Minor(dev)}
 }
