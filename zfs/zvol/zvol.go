@@ -1,10 +1,14 @@
-// Package zvol reads a volume, the disk of a virtual machine, from a send stream.
+// Package zvol writes a disk as a volume in a send stream, and reads one.
+//
+//	plan, err := zvol.NewPlan(ctx, disk, size, zvol.Options{})
+//	err = plan.Write(ctx, w)
 //
 //	v, err := zvol.Open(index, snapshot)
 //	_, err = v.ReadAt(p, 0)
 //
 // Object 1 holds the data in blocks of the volume's block size, object 2 is a ZAP with the
-// size.
+// size. Blocks of zeros are left out, so that they are holes. The same disk, whatever its file
+// is like, gives the same stream; it is read twice, first for the guid.
 //
 // Source of the format: zvol.c of illumos and OpenZFS, as facts.
 package zvol
