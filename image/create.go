@@ -2,6 +2,7 @@
 // manifest that describes it.
 //
 //	res, err := image.Create(ctx, tree, image.Options{Dir: "output", Manifest: ...})
+//	res, err := image.CreateVolume(ctx, disk, size, image.Options{...})
 //	res, err := image.CreateFromStream(ctx, dataset.Send, image.Options{...})
 //
 // Both files appear under their names complete and synced, or neither does.
@@ -22,6 +23,7 @@ import (
 	"imagetools/tree"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
+	"imagetools/zfs/zvol"
 )
 
 // Options say what image to make of a tree or of a stream.
@@ -31,8 +33,10 @@ type Options struct {
 	// Force replaces files that exist.
 	Force       bool
 	Compression compress.Format
-	// FileSystem is for trees; of a stream's image it says Created alone.
+	// FileSystem is for trees; for others, it says Created alone.
 	FileSystem zpl.Options
+	// Volume is for disks. Its Created is that of FileSystem, or 0: a disk tells no time.
+	Volume zvol.Options
 	// Manifest is what the manifest is made from. Name and Version must be given; File,
 	// SnapshotGUID and, if zero, PublishedAt are filled in: with FileSystem.Created, or Now.
 	Manifest manifest.Options
@@ -89,6 +93,26 @@ func Create(ctx context.Context, t *tree.Tree, opts Options) (*Result, error) {
 		}
 		size, err := out.writeStream(opts.Compression, func(w io.Writer) error { return plan.Write(ctx, w) })
 		return &contents{guid: plan.GUID(), size: size}, err
+	})
+}
+
+// CreateVolume writes the image of a disk of size bytes, of type zvol. What can be refused is
+// refused before the disk is read: what [Check] reports, a disk that is larger than the volume
+// is to be, and an image_size in the manifest that is not the volume's.
+func CreateVolume(ctx context.Context, disk zvol.Source, size int64, opts Options) (*Result, error) {
+	if opts.FileSystem.Created != nil {
+		opts.Volume.Created = *opts.FileSystem.Created
+	}
+	if err := opts.setImageSize(uint64(opts.Volume.VolumeSize(size))); err != nil {
+		return nil, err
+	}
+	return create(ctx, opts, func(out *output) (*contents, error) {
+		plan, err := zvol.NewPlan(ctx, disk, size, opts.Volume)
+		if err != nil {
+			return nil, err
+		}
+		n, err := out.writeStream(opts.Compression, func(w io.Writer) error { return plan.Write(ctx, w) })
+		return &contents{guid: plan.GUID(), size: n, volume: uint64(plan.Size())}, err
 	})
 }
 

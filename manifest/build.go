@@ -87,6 +87,11 @@ type Options struct {
 	Homepage    string // likewise
 	Public      *bool  // default true for a name that LookupKnown knows, else false
 
+	// Of a zvol; imgadm calls for none of them, image servers do.
+	NICDriver, DiskDriver, CPUType string
+
+	Brand, Bootrom string // of requirements
+
 	// MinPlatform is requirements.min_platform; an empty map that is not nil asks for none. The
 	// default for zone-dataset is that of LookupKnown, or 7.0 with the platform of late 2014; for
 	// other types none.
@@ -116,6 +121,9 @@ func New(o Options) *Manifest {
 	m.Type = cmp.Or(o.Type, m.Type, TypeZone)
 	m.OS = cmp.Or(o.OS, m.OS, defaultOS(m.Type))
 	m.Owner = cmp.Or(o.Owner, m.Owner, NoOwner)
+	m.NICDriver = cmp.Or(o.NICDriver, m.NICDriver)
+	m.DiskDriver = cmp.Or(o.DiskDriver, m.DiskDriver)
+	m.CPUType = cmp.Or(o.CPUType, m.CPUType)
 	if m.PublishedAt == "" && !o.PublishedAt.IsZero() {
 		m.PublishedAt = FormatTime(o.PublishedAt)
 	}
@@ -158,6 +166,8 @@ func (o *Options) requirements(m *Manifest) *Requirements {
 			r.MinPlatform = family.MinPlatform(m.Version)
 		}
 	}
+	r.Brand = cmp.Or(o.Brand, r.Brand)
+	r.Bootrom = cmp.Or(o.Bootrom, r.Bootrom)
 	if o.MinPlatform != nil {
 		r.MinPlatform = nil // an empty one is refused by validators
 		if len(o.MinPlatform) > 0 {
