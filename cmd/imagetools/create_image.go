@@ -55,22 +55,26 @@ type createImageOptions struct {
 	DryRun      bool
 
 	source   sourceOptions
-	treeOnly []string // flags that were given and mean nothing for a stream
+	disk     diskOptions
+	treeOnly []string // flags that were given and mean nothing for a stream or a disk
+	diskOnly []string // flags that were given and mean nothing for others
 }
 
 func newCreateImageCommand(env *cli.Env) *cobra.Command {
 	var opts createImageOptions
 	cmd := &cobra.Command{
 		Use:   "create-image [flags] NAME-VERSION SOURCE",
-		Short: "Make an image and its manifest from a directory, a tar or a dataset",
+		Short: "Make an image and its manifest from a directory, a tar, a disk or a dataset",
 		Long: `Create-image writes NAME-VERSION.zfs.gz, a compressed ZFS send stream, and NAME-VERSION.json,
 its manifest, into the output folder. NAME is all before the last hyphen. No ZFS and no root
-are needed for a directory or tar, and the same one gives the same bytes on any machine.
+are needed for a directory, tar or disk, and the same one gives the same bytes on any machine.
 
 SOURCE is one of
   a directory, or a tar (plain, gzip, bzip2, xz or zstd; "-" is standard input): a root file
     system, which lands under root/ as SmartOS expects it; with --as-dataset it is the whole
     dataset
+  the disk of a virtual machine: qcow2, vmdk, vhd, vdi, or raw with a partition table, ext2 to 4
+    or XFS; with --type zvol any other file, compressed or not, and "-" is a raw one, too
   zones/NAME, or a name without a slash: a dataset, whole: one in the ZFS of this host (also
     POOL/NAME, or in --pool), else one in the store (--store)
   the UUID or alias of a virtual machine, on SmartOS: the dataset of its zone, or its first disk
@@ -87,12 +91,17 @@ platform of this host, but for the classic names, which need an older one. A zon
 holds private files is refused; --unprepared takes them along. With --incremental the image holds
 what differs from the machine's own image, which must be installed where it is.
 
+A disk makes a zvol image, NAME-VERSION.zvol.gz, whose volume has its size in whole MiB, or --size.
+Holes and zeros take no room. The manifest says virtio drivers and the CPU type host unless flags
+or -m do otherwise. Disks that need another file, such as a backing file, are refused, but for the
+files beside a flat vmdk. If there is an EFI system partition, --bootrom uefi is suggested.
+
 A METALOG (mtree) beside a directory, DIR.mtree, is taken for owners, modes and devices, which
 then win over the disk; what it does not name belongs to root. Without one, owners are those on
 disk, but if all files belong to one user other than root, they are given to root.
 
 If SOURCE_DATE_EPOCH is set, it is the time of the snapshot and of the manifest, and no file is
-later. Else the snapshot has the time of the newest file.
+later. Else the snapshot has the time of the newest file, and that of a disk is of 1970.
 
 On a terminal, what no flag, no -m and no built-in text gives is asked for. In the tree, POSIX
 ACLs and other extended attributes are kept under their Linux names.
@@ -101,6 +110,8 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 		Example: `  imagetools create-image web-1.0 ./rootfs --description 'Our web server'
   imagetools create-image debian-12.1 rootfs.tar.xz --type lx-dataset -o images
   mmdebstrap bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
+  imagetools create-image freebsd-14.2 disk.qcow2 --os bsd --bootrom uefi --size 20G
+  xzcat disk.raw.xz | imagetools create-image debian-12.1 - --type zvol --os linux
   imagetools create-image base-64-24.4.0 zones/base -m manifest.json
   imagetools create-image --incremental web-1.1 54f1cc77-68f1-42ab-acac-5c4f64f5d6e0
   imagetools create-image disk-1.0 --pool tank vm/disk0 -m manifest.json`,
@@ -110,6 +121,11 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 			for _, name := range []string{"metalog", "owners", "exclude", "zpl", "xattr-names"} {
 				if c.Flags().Changed(name) {
 					opts.treeOnly = append(opts.treeOnly, "--"+name)
+				}
+			}
+			for _, name := range []string{"size", "volblocksize"} {
+				if c.Flags().Changed(name) {
+					opts.diskOnly = append(opts.diskOnly, "--"+name)
 				}
 			}
 			var public *bool
@@ -129,7 +145,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.StringVar(&opts.XattrNames, "xattr-names", "linux", "linux keeps full names, illumos leaves out \"user.\"")
 
 	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
-	f.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, and zvol for a volume)")
+	f.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, and zvol for a volume or disk)")
 	f.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
 	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
 	f.StringVar(&opts.Owner, "owner", "", "UUID of the owner (default all zeros: nobody)")
@@ -142,6 +158,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.BoolVarP(&opts.Incremental, "incremental", "i", false, "of a virtual machine: only what is not in the image that it was made of")
 	f.BoolVar(&opts.Unprepared, "unprepared", false, "of a virtual machine: with all private files that it holds")
 	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and change nothing")
+	opts.disk.addFlags(f)
 	opts.source.addFlags(f)
 	return cmd
 }
@@ -193,6 +210,8 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	var res *image.Result
 	if at.inPool != nil {
 		res, err = o.createFromPool(ctx, env, h, at, imageOpts, progress)
+	} else if at.disk {
+		res, err = o.createFromDisk(ctx, env, at, imageOpts, progress)
 	} else {
 		res, err = o.createFromTree(ctx, env, at, imageOpts, progress)
 	}
@@ -259,15 +278,28 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	if given == "" && out.Manifest.Base != nil {
 		given = out.Manifest.Base.Type
 	}
-	volume := at.inPool != nil && at.inPool.Volume
+	var err error
+	if at.disk, err = at.isDisk(given); err != nil {
+		return err
+	}
+	if at.disk && len(o.treeOnly) > 0 {
+		return cli.Usagef("%s: %v is a disk", strings.Join(o.treeOnly, ", "), at)
+	}
+	if !at.disk && len(o.diskOnly) > 0 {
+		return cli.Usagef("%s: %v is no disk", strings.Join(o.diskOnly, ", "), at)
+	}
+	volume := at.disk || at.inPool != nil && at.inPool.Volume
 	switch {
 	case volume && given == "":
 		out.Manifest.Type = manifest.TypeZvol
 	case volume != (given == manifest.TypeZvol):
 		if volume {
-			return cli.Usagef("type %q: a volume makes a %s", given, manifest.TypeZvol)
+			return cli.Usagef("type %q: a volume or disk makes a %s", given, manifest.TypeZvol)
 		}
 		return cli.Usagef("type %q: a tree makes a %s or a %s", given, manifest.TypeZone, manifest.TypeLX)
+	}
+	if at.disk {
+		return o.disk.settle(out)
 	}
 	return nil
 }
@@ -506,10 +538,11 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 	if err := o.readBase(env, out); err != nil {
 		return nil, err
 	}
+	o.disk.manifest(&out.Manifest)
 	switch t := manifest.New(out.Manifest).Type; t {
 	case manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol:
 	default:
-		return nil, cli.Usagef("type %q: a tree makes a %s or a %s, a volume a %s", t, manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol)
+		return nil, cli.Usagef("type %q: a tree makes a %s or a %s, a volume or disk a %s", t, manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol)
 	}
 	return out, nil
 }
@@ -584,7 +617,7 @@ func (o *createImageOptions) complete(env *cli.Env, out *image.Options) error {
 		env.Warnf("the image has no description; --description gives it one")
 	}
 	if have.Type == manifest.TypeZvol && (have.NICDriver == "" || have.DiskDriver == "" || have.CPUType == "") {
-		env.Warnf("the manifest lacks nic_driver, disk_driver or cpu_type, which image servers ask for; -m gives them")
+		env.Warnf("the manifest lacks nic_driver, disk_driver or cpu_type, which image servers ask for; --nic-driver, --disk-driver and --cpu-type give them")
 	}
 	return nil
 }

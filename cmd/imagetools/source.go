@@ -83,6 +83,7 @@ func (s *openedSource) report(env *cli.Env) {
 // place is where a SOURCE argument leads: to a path, or to a dataset of a ZFS.
 type place struct {
 	path    string // "-" for standard input
+	disk    bool   // the path is that of a disk
 	dataset *host.Dataset
 	inPool  *host.PoolDataset
 	vm      *vmSource // that inPool belongs to, if SOURCE says a virtual machine
