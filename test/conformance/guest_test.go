@@ -23,13 +23,16 @@ func TestGuest(t *testing.T) {
 	tar := debianRoot(t)
 	image, _ := createImage(t, t.TempDir(), "--type", "lx-dataset", "debian-12.1", tar)
 	seed := newSeedRun(t)
+	raw, diskWant := makeDisk(t)
+	disk, _ := createImage(t, t.TempDir(), "disk-1.0", raw)
 	jobs := []oracle.Job{
 		{Name: "torture", Streams: []string{writeStream(t, hard, zpl.Options{})}, Modify: true, SendBack: true},
 		{Name: "debian", Streams: []string{gunzip(t, image)}, Modify: true},
 		{Name: "seed", Streams: []string{seed.image(t)}},
 		{Name: "many", Script: manyScript, Inputs: []string{writeStream(t, many(t), zpl.Options{})}},
+		{Name: "disk", Streams: []string{gunzip(t, disk)}},
 	}
-	wants := []listing.Listing{hardWant, debianWant(t, tar), {}, {}}
+	wants := []listing.Listing{hardWant, debianWant(t, tar), {}, {}, diskWant}
 	for i, res := range guest.Run(t, jobs) {
 		t.Run(res.Name, func(t *testing.T) {
 			if res.Err != nil {
