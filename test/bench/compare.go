@@ -28,6 +28,7 @@ func (b *bench) compare(ctx context.Context, zfs zfsFuse, z zstream) error {
 	b.compareStreams(ctx, input)
 	b.compareImages(ctx, input, zfs)
 	b.compareSeeds(ctx)
+	b.compareDisks(ctx)
 	return b.compareOpening(ctx, z)
 }
 
