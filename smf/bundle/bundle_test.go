@@ -56,12 +56,13 @@ und Haus</loctext></common_name></template>
 `
 	latin := strings.NewReplacer("ö", "\xf6", "ß", "\xdf").Replace(body)
 	for name, manifest := range map[string]string{
-		"no declaration": body,
-		"mark":           "\ufeff" + body,
-		"UTF-8":          `<?xml version="1.0" encoding="utf-8" standalone="no"?>` + body,
-		"CR LF":          strings.ReplaceAll(body, "\n", "\r\n"),
-		"ISO-8859-1":     `<?xml version='1.0' encoding='ISO-8859-1'?>` + latin,
-		"ASCII":          `<?xml version='1.0' encoding='us-ascii'?>` + strings.NewReplacer("ö", "&#246;", "ß", "&#xDf;").Replace(body),
+		"no declaration":         body,
+		"mark":                   "\ufeff" + body,
+		"UTF-8":                  `<?xml version="1.0" encoding="utf-8" standalone="no"?>` + body,
+		"mark, and a wrong name": "\ufeff" + `<?xml version="1.0" encoding="ISO-8859-1"?>` + body, // libxml believes the mark
+		"CR LF":                  strings.ReplaceAll(body, "\n", "\r\n"),
+		"ISO-8859-1":             `<?xml version='1.0' encoding='ISO-8859-1'?>` + latin,
+		"ASCII":                  `<?xml version='1.0' encoding='us-ascii'?>` + strings.NewReplacer("ö", "&#246;", "ß", "&#xDf;").Replace(body),
 	} {
 		var repo smf.Repository
 		importAll(t, &repo, []byte(manifest))

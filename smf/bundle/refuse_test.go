@@ -40,6 +40,8 @@ const (
 	dependent  = `<dependent name='d' grouping='require_all' restart_on='none'>`
 )
 
+const badDeclaration = `not well-formed: <?xml has a version, then it can have encoding and standalone, all as NAME="VALUE"`
+
 // long is a string of n bytes.
 func long(n int) string { return strings.Repeat("x", n) }
 
@@ -72,6 +74,20 @@ var refused = []struct {
 	{"control character", inGroup, "<propval name='p' type='astring' value='\x01'/>", `6: not well-formed: illegal character code U+0001`},
 	{"-- in a comment", inBundle, "<!-- a -- b -->", `4: not well-formed: invalid sequence "--" not allowed in comments`},
 	{"]]> in text", inBundle, "]]>", `4: not well-formed: unescaped ]]> not in CDATA section`},
+	{"half of a character", inGroup, "<propval name='p' type='astring' value='&#xD800;'/>", `6: not well-formed: &#xD800; is no character`},
+	{"half of a character in text", inTmpl, "<description><loctext xml:lang='C'>&#57343;</loctext></description>", `6: not well-formed: &#57343; is no character`},
+	{"reference before the root", document, header + "&#32;", `2: not well-formed: a reference outside of the root element`},
+	{"reference after the root", document, header + "<service_bundle type='manifest' name='x'/>&#10;", `3: not well-formed: a reference outside of the root element`},
+	{"NUL in a comment", inBundle, "<!--\n\x00 -->", `5: not well-formed: illegal character code U+0000`},
+	{"escape in a comment", inBundle, "<!-- \x1b[31m -->", `4: not well-formed: illegal character code U+001B`},
+	{"U+FFFE in a comment", inBundle, "<!-- \ufffe -->", `4: not well-formed: illegal character code U+FFFE`},
+	{"half of a character in a comment", inBundle, "<!-- \xed\xa0\x80 -->", `4: not well-formed: invalid UTF-8`},
+	{"escape in a processing instruction", inBundle, "<?pi \x1b?>", `4: not well-formed: illegal character code U+001B`},
+	{"declaration without a version", document, "<?xml encoding='KOI8-R'?>\n" + doctype, `1: ` + badDeclaration},
+	{"declaration of nothing", document, "<?xml?>\n" + doctype, `1: ` + badDeclaration},
+	{"declaration without quotes", document, "<?xml version=1.0?>\n" + doctype, `1: ` + badDeclaration},
+	{"declaration with more", document, "<?xml version='1.0' name='x'?>\n" + doctype, `1: ` + badDeclaration},
+	{"declaration upside down", document, "<?xml version='1.0' standalone='yes' encoding='UTF-8'?>\n" + doctype, `1: ` + badDeclaration},
 	{"late declaration", document, "\n" + header, `2: not well-formed: <?xml is not at the very beginning`},
 	{"XML 1.1", document, `<?xml version="1.1"?>`, `1: not well-formed: xml: unsupported version "1.1"; only version 1.0 is supported`},
 
@@ -88,6 +104,8 @@ var refused = []struct {
 	{"DOCTYPE of another DTD", document, `<!DOCTYPE service_bundle SYSTEM "service_bundle.dtd">`, `1: DOCTYPE: the DTD is "service_bundle.dtd": "/usr/share/lib/xml/dtd/service_bundle.dtd.1" is expected`},
 	{"DOCTYPE of another document", document, `<!DOCTYPE html SYSTEM "x">`, `1: DOCTYPE "html": "service_bundle" is expected`},
 	{"DOCTYPE of no form", document, `<!DOCTYPE service_bundle SYSTEM>`, `1: not well-formed: <!DOCTYPE is wrong, or not allowed here`},
+	{"DOCTYPE with a comment", document, `<!DOCTYPE service_bundle <!-- x --> SYSTEM "/usr/share/lib/xml/dtd/service_bundle.dtd.1">`, `1: not well-formed: <!DOCTYPE is wrong, or not allowed here`},
+	{"declaration of no name", document, "<!\u009b31m>", `1: not well-formed: <! is wrong, or not allowed here`},
 	{"DOCTYPE twice", document, header + doctype, `3: not well-formed: <!DOCTYPE is wrong, or not allowed here`},
 	{"DOCTYPE after the root", document, header + "<service_bundle type='manifest' name='x'>\n" + doctype, `4: not well-formed: <!DOCTYPE is wrong, or not allowed here`},
 	{"a declaration", document, "<!ELEMENT service_bundle ANY>", `1: not well-formed: <!ELEMENT is wrong, or not allowed here`},

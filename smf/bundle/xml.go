@@ -147,6 +147,14 @@ func (x *xmlReader) token(tok xml.Token, start int, raw []byte) bool {
 			top.content = true
 		}
 	}
+	switch tok.(type) {
+	case xml.StartElement, xml.CharData:
+		for _, ref := range numericForm.FindAllSubmatch(raw, -1) {
+			if !isCharacter(codePoint(string(ref[1]))) { // encoding/xml makes U+FFFD of a surrogate
+				return x.malformed(line, "%s is no character", string(ref[0]))
+			}
+		}
+	}
 	switch t := tok.(type) {
 	case xml.StartElement:
 		return x.start(top, line, raw)
@@ -166,6 +174,8 @@ func (x *xmlReader) token(tok xml.Token, start int, raw []byte) bool {
 			return false
 		case top != nil:
 			top.text = append(top.text, text{string(t), line})
+		case bytes.IndexByte(raw, '&') >= 0:
+			return x.malformed(line, "a reference outside of the root element")
 		case strings.Trim(string(t), blanks) != "":
 			return x.malformed(text{string(t), line}.first(), "text outside of the root element")
 		}
@@ -178,7 +188,7 @@ func (x *xmlReader) token(tok xml.Token, start int, raw []byte) bool {
 			return false
 		}
 	case xml.Directive:
-		return x.directive(line, string(t))
+		return x.directive(line, string(raw[len("<!"):len(raw)-len(">")]))
 	}
 	return true
 }
@@ -288,12 +298,19 @@ func reference(name string) string {
 	case "quot":
 		return `"`
 	}
-	digits, base := strings.TrimPrefix(name, "#"), 10
-	if strings.HasPrefix(digits, "x") {
-		digits, base = digits[1:], 16
+	return string(codePoint(strings.TrimPrefix(name, "#")))
+}
+
+var numericForm = regexp.MustCompile(`&#(x[0-9a-fA-F]+|[0-9]+);`)
+
+// codePoint is the number in a reference, such as "x41" or "65".
+func codePoint(digits string) rune {
+	base := 10
+	if hex, ok := strings.CutPrefix(digits, "x"); ok {
+		digits, base = hex, 16
 	}
-	r, _ := strconv.ParseUint(digits, base, 32)
-	return string(rune(r))
+	r, _ := strconv.ParseUint(digits, base, 31)
+	return rune(r)
 }
 
 var doctypeForm = regexp.MustCompile(`(?s)^DOCTYPE\s+([^\s\[]+)(?:\s+(?:SYSTEM|PUBLIC\s+(?:"[^"]*"|'[^']*'))\s+("[^"]*"|'[^']*'))?\s*(?:\[(.*)\])?\s*$`)
@@ -303,7 +320,7 @@ func (x *xmlReader) directive(line int, s string) bool {
 	m := doctypeForm.FindStringSubmatch(s)
 	switch {
 	case m == nil || x.doctype || x.root != nil:
-		word, _, _ := strings.Cut(s, " ")
+		word := s[:len(s)-len(strings.TrimLeft(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))]
 		return x.malformed(line, "<!%s is wrong, or not allowed here", word)
 	case strings.TrimSpace(m[3]) != "":
 		x.p.fault(line, "DOCTYPE: entities and other declarations of its own are refused")
