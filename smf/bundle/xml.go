@@ -183,6 +183,8 @@ func (x *xmlReader) token(tok xml.Token, start int, raw []byte) bool {
 		switch {
 		case strings.EqualFold(t.Target, "xml") && (start > 0 || t.Target != "xml"):
 			return x.malformed(line, "<?%s is not at the very beginning", t.Target)
+		case len(t.Inst) > 0 && bytes.HasSuffix(raw, []byte(t.Target+string(t.Inst)+"?>")):
+			return x.malformed(line, "no blank behind <?%s", t.Target)
 		case top != nil && top.name != "service_bundle":
 			x.p.fault(line, "processing instruction %q in <%s>", t.Target, top.name)
 			return false
@@ -313,7 +315,7 @@ func codePoint(digits string) rune {
 	return rune(r)
 }
 
-var doctypeForm = regexp.MustCompile(`(?s)^DOCTYPE\s+([^\s\[]+)(?:\s+(?:SYSTEM|PUBLIC\s+(?:"[^"]*"|'[^']*'))\s+("[^"]*"|'[^']*'))?\s*(?:\[(.*)\])?\s*$`)
+var doctypeForm = regexp.MustCompile(`(?s)^DOCTYPE\s+([^\s\[]+)(?:\s+(?:SYSTEM|PUBLIC\s+(?:"[\w\s'()+,./:=?;!*#@$%-]*"|'[\w\s()+,./:=?;!*#@$%-]*'))\s+("[^"]*"|'[^']*'))?\s*(?:\[(.*)\])?\s*$`)
 
 // directive takes a <!DOCTYPE>.
 func (x *xmlReader) directive(line int, s string) bool {
@@ -322,7 +324,7 @@ func (x *xmlReader) directive(line int, s string) bool {
 	case m == nil || x.doctype || x.root != nil:
 		word := s[:len(s)-len(strings.TrimLeft(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"))]
 		return x.malformed(line, "<!%s is wrong, or not allowed here", word)
-	case strings.TrimSpace(m[3]) != "":
+	case strings.Trim(m[3], blanks) != "":
 		x.p.fault(line, "DOCTYPE: entities and other declarations of its own are refused")
 		return false
 	case m[1] != "service_bundle":
