@@ -139,16 +139,18 @@ func TestEncodeErrors(t *testing.T) {
 		rows   map[string][]Row
 		want   string
 	}{
-		{[]string{"CREATE VIEW v AS SELECT 1"}, nil, "CREATE VIEW is not supported"},
-		{[]string{"CREATE UNIQUE INDEX i ON t (a)"}, nil, "CREATE UNIQUE is not supported"},
+		{[]string{"CREATE VIEW v AS SELECT 1"}, nil, `CREATE "VIEW" is not supported`},
+		{[]string{"CREATE UNIQUE INDEX i ON t (a)"}, nil, `CREATE "UNIQUE" is not supported`},
 		{[]string{"DROP TABLE t"}, nil, `"DROP" in place of "CREATE"`},
-		{[]string{"CREATE TABLE t (a CHAR UNIQUE)"}, nil, "constraint UNIQUE is not supported"},
+		{[]string{"CREATE TABLE t (a CHAR UNIQUE)"}, nil, `constraint "UNIQUE" is not supported`},
 		{[]string{"CREATE TABLE t (a CHAR PRIMARY KEY)"}, nil, `a primary key of type "CHAR"`},
-		{[]string{"CREATE TABLE t (a, PRIMARY KEY (a))"}, nil, "constraint PRIMARY is not supported"},
+		{[]string{"CREATE TABLE t (a, PRIMARY KEY (a))"}, nil, `constraint "PRIMARY" is not supported`},
 		{[]string{"CREATE TABLE t (a CHAR"}, nil, "ends too early"},
 		{[]string{"CREATE TABLE t (a CHAR) x"}, nil, `"x" after its end`},
 		{[]string{"CREATE TABLE t (a CHAR, A CHAR)"}, nil, `column "A" is there twice`},
 		{[]string{"CREATE TABLE t (a)", "CREATE TABLE T (a)"}, nil, `"T" is there already`},
+		{[]string{"CREATE TABLE t (a CHAR NULL \x1b)"}, nil, `constraint "\x1b" is not supported`},
+		{[]string{"CREATE TABLE t (a)", "CREATE INDEX i ON t (a, a)"}, nil, `column "a" is there twice`},
 		{[]string{"CREATE INDEX i ON t (a)"}, nil, `no table "t"`},
 		{[]string{"CREATE TABLE t (a)", "CREATE INDEX i ON t (b)"}, nil, `table "t" has no column "b"`},
 		{table, map[string][]Row{"u": nil}, `rows of a table "u" that is not in the schema`},
@@ -162,6 +164,21 @@ func TestEncodeErrors(t *testing.T) {
 		db, err := Encode(test.schema, test.rows)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("Encode(%q) = %d bytes, %v, want %q", test.schema, len(db), err, test.want)
+		}
+	}
+}
+
+// TestLimits has more of a schema than anybody needs.
+func TestLimits(t *testing.T) {
+	var columns, tables []string
+	for i := range 101 {
+		columns = append(columns, fmt.Sprint("a", i))
+		tables = append(tables, fmt.Sprintf("CREATE TABLE t%d (a)", i))
+	}
+	wide := "CREATE TABLE t (" + strings.Join(columns, ", ") + ")"
+	for want, schema := range map[string][]string{"more than 100 columns": {wide}, "more than 100 tables and indexes": tables} {
+		if _, err := Encode(schema, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

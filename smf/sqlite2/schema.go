@@ -57,11 +57,11 @@ func (o object) name() string {
 }
 
 // What is read of hostile files: statements longer than this, or more of them or of columns,
-// are refused.
+// are refused. A repository has 24 statements, and at most 7 columns in one.
 const (
 	maxStatement = 64 << 10
-	maxObjects   = 1000
-	maxColumns   = 1000
+	maxObjects   = 100
+	maxColumns   = 100
 )
 
 // add parses a statement: CREATE TABLE, or CREATE INDEX on a table added before.
@@ -76,7 +76,7 @@ func (s *schema) add(statement string) (object, error) {
 		o.index = &index{}
 		o.table = p.index(o.index, s)
 	default:
-		p.fail("CREATE %s is not supported", kind)
+		p.fail("CREATE %q is not supported", kind)
 	}
 	if p.err == nil && len(p.tokens) > 0 {
 		p.fail("%q after its end", p.tokens[0])
@@ -226,7 +226,7 @@ var columnEnds = []string{"NOT", "NULL", "PRIMARY", "DEFAULT", "UNIQUE", "CHECK"
 func (p *parser) column() column {
 	c := column{name: p.word()}
 	if slices.Contains([]string{"PRIMARY", "UNIQUE", "CHECK", "CONSTRAINT", "FOREIGN"}, strings.ToUpper(c.name)) {
-		p.fail("constraint %s is not supported", c.name)
+		p.fail("constraint %q is not supported", c.name)
 	}
 	typ := p.columnType()
 	lower := strings.ToLower(typ)
@@ -248,7 +248,7 @@ func (p *parser) column() column {
 			}
 			c.rowid = true
 		default:
-			p.fail("constraint %s is not supported", t)
+			p.fail("constraint %q is not supported", t)
 		}
 	}
 	return c
@@ -293,6 +293,9 @@ func (p *parser) index(x *index, s *schema) *table {
 		c := slices.IndexFunc(t.columns, func(c column) bool { return c.name == name })
 		if p.err == nil && c < 0 {
 			p.fail("table %q has no column %q", t.name, name)
+		}
+		if slices.Contains(x.columns, c) { // a key would be longer than the row it is of
+			p.fail("column %q is there twice", name)
 		}
 		x.columns = append(x.columns, c)
 	})
