@@ -116,6 +116,22 @@ func TestDecodeFaults(t *testing.T) {
 	}
 }
 
+// TestLongFaults has long texts in all places that faults tell of.
+func TestLongFaults(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	for table, columns := range map[string][]int{
+		"schema_version": {0}, "id_tbl": {0, 1}, "service_tbl": {1}, "instance_tbl": {1}, "pg_tbl": {2, 3}, "value_tbl": {1},
+		"prop_lnk_tbl": {3, 4}, "snapshot_lnk_tbl": {2}, "snaplevel_tbl": {4, 6}, "snaplevel_lnk_tbl": {2, 3},
+	} {
+		for _, c := range columns {
+			_, err := smf.Decode(withRows(t, func(rows map[string][]sqlite2.Row) { rows[table][0].Values[c] = sqlite2.Text(long) }))
+			if err == nil || len(err.Error()) > 4000 {
+				t.Errorf("%s, column %d: an error of %d bytes: %.200v", table, c+1, len(fmt.Sprint(err)), err)
+			}
+		}
+	}
+}
+
 // TestOldValues has values from before they had an order.
 func TestOldValues(t *testing.T) {
 	db := withRows(t, func(rows map[string][]sqlite2.Row) {

@@ -39,7 +39,13 @@ func (r *rows) each(table string) iter.Seq[row] {
 	}
 }
 
+// fault notes what is wrong in a row. Texts of the file are shortened.
 func (p rowPlace) fault(format string, args ...any) {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = shorten(s)
+		}
+	}
 	p.rows.Add("", fmt.Errorf("%s, row %d (page %d, byte %d): "+format,
 		append([]any{p.table, p.no, p.offset/sqlite2.PageSize + 1, p.offset}, args...)...))
 }
@@ -58,7 +64,7 @@ func (r row) number(column int) uint32 {
 	text := r.text(column)
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil || strconv.FormatUint(n, 10) != text {
-		r.fault("column %d: %q is no number", column+1, shorten(text))
+		r.fault("column %d: %q is no number", column+1, text)
 		return 0
 	}
 	return uint32(n)

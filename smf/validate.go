@@ -102,9 +102,9 @@ func checkLevel(l Level, s *Service, i *Instance) error {
 	case l.Number != 1 && l.Number != 2:
 		return errors.New("levels are 1 and 2")
 	case l.Service != s.Name && "TEMP/"+l.Service != s.Name:
-		return fmt.Errorf("it is of service %q", l.Service)
+		return fmt.Errorf("it is of service %q", shorten(l.Service))
 	case l.Number == 1 && l.Instance != i.Name || l.Number == 2 && l.Instance != "":
-		return fmt.Errorf("it is of instance %q", l.Instance)
+		return fmt.Errorf("it is of instance %q", shorten(l.Instance))
 	}
 	return nil
 }

@@ -183,6 +183,16 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestLongWords has words in faults that are as long as a statement can be.
+func TestLongWords(t *testing.T) {
+	long := strings.Repeat("x", 60000)
+	for _, schema := range [][]string{{"CREATE " + long}, {"CREATE TABLE t (a " + long + " PRIMARY KEY)"}, {"CREATE INDEX i ON " + long + " (a)"}} {
+		if _, err := Encode(schema, nil); err == nil || len(err.Error()) > 400 {
+			t.Errorf("an error of %d bytes: %.200v", len(fmt.Sprint(err)), err)
+		}
+	}
+}
+
 func TestSortable(t *testing.T) {
 	for text, want := range map[string]string{
 		"0": "b000W\x00", "1": "b0G1X\x00", "2": "b0G1Y\x00", "5": "b0G1b\x00", "63": "b0G2W~\x00", "64": "b0G2X\x00",

@@ -30,8 +30,18 @@ type faults struct {
 func (f *faults) add(offset int, format string, args ...any) {
 	f.count++
 	if f.count <= maxFaults {
-		f.list = append(f.list, &FormatError{offset/PageSize + 1, offset, fmt.Errorf(format, args...)})
+		f.list = append(f.list, &FormatError{offset/PageSize + 1, offset, fmt.Errorf(format, shorten(args)...)})
 	}
+}
+
+// shorten cuts the texts among the arguments of an error: a name can be as long as a statement.
+func shorten(args []any) []any {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = cut(s)
+		}
+	}
+	return args
 }
 
 func (f *faults) err() error {

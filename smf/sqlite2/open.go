@@ -216,7 +216,7 @@ func (r *reader) master(f *File) []*rootedTable {
 	for _, row := range r.table(&rootedTable{table: masterTable, root: rootPage{no: masterRoot}}).rows {
 		v := row.values(masterTable)
 		if kind := v[0].Text; kind != "table" && kind != "index" {
-			r.add(row.offset, "sqlite_master: a %q is not supported", cut(kind))
+			r.add(row.offset, "sqlite_master: a %q is not supported", kind)
 			continue
 		}
 		if len(v[4].Text) > maxStatement {
@@ -230,11 +230,11 @@ func (r *reader) master(f *File) []*rootedTable {
 		}
 		if v[0].Text != o.kind() || v[1].Text != o.name() || v[2].Text != o.table.name {
 			r.add(row.offset, "sqlite_master: %q %q of %q, but the statement makes %s %q of %q",
-				cut(v[0].Text), cut(v[1].Text), cut(v[2].Text), o.kind(), o.name(), o.table.name)
+				v[0].Text, v[1].Text, v[2].Text, o.kind(), o.name(), o.table.name)
 		}
 		root, err := strconv.ParseUint(v[3].Text, 10, 32)
 		if err != nil || strconv.FormatUint(root, 10) != v[3].Text {
-			r.add(row.offset, "sqlite_master: root page %q", cut(v[3].Text))
+			r.add(row.offset, "sqlite_master: root page %q", v[3].Text)
 		}
 		f.Schema = append(f.Schema, o.statement)
 		at := rootPage{uint32(root), row.offset}

@@ -159,7 +159,7 @@ type parser struct {
 
 func (p *parser) fail(format string, args ...any) {
 	if p.err == nil {
-		p.err = fmt.Errorf(format, args...)
+		p.err = fmt.Errorf(format, shorten(args)...)
 	}
 	p.tokens = nil
 }
