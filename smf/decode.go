@@ -22,6 +22,9 @@ import (
 // The lists are in the order of the numbers that rows have, so that what [Repository.Encode]
 // wrote comes back as it was.
 func Decode(db []byte) (*Repository, error) {
+	if len(db) > MaxSize {
+		return nil, fmt.Errorf("%d bytes, and a repository has at most %d", len(db), MaxSize)
+	}
 	f, err := sqlite2.Open(db)
 	if err != nil {
 		return nil, err

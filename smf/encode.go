@@ -1,11 +1,15 @@
 package smf
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
 	"imagetools/smf/sqlite2"
 )
+
+// MaxSize bounds a database, written or read. 100 services take 2 MiB.
+const MaxSize = 64 << 20
 
 // Encode writes the repository as the database of svc.configd, if it is [Repository.Validate]d.
 // Everything is numbered in the order in which the lists have it: the same lists give the same
@@ -13,8 +17,11 @@ import (
 //
 // A group in a snapshot that says the same as the live one takes its rows, so that it costs
 // one row more. What differs gets rows of its own, which are shared by the snapshots that
-// say the same of that service or instance.
+// say the same of that service or instance. The database has at most MaxSize bytes.
 func (r *Repository) Encode() ([]byte, error) {
+	if err := r.checkSize(); err != nil {
+		return nil, err
+	}
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
@@ -26,7 +33,52 @@ func (r *Repository) Encode() ([]byte, error) {
 		e.add("id_tbl", i+1, text(name), number(e.next[name]+1))
 	}
 	e.add("schema_version", 1, text(schemaVersion))
-	return sqlite2.Encode(statements, e.rows)
+	db, err := sqlite2.Encode(statements, e.rows)
+	if len(db) > MaxSize {
+		return nil, fmt.Errorf("a database of over %d MiB", MaxSize>>20)
+	}
+	return db, err
+}
+
+// checkSize refuses what [Decode] would not take. A small manifest can stand for millions of
+// rows, as each snapshot of each instance has one for each group of the service.
+func (r *Repository) checkSize() error {
+	const groupCost, propertyCost, valueCost = 256, 160, 64 // about, with indexes
+	sizes := make(map[*Group]int)
+	total := 0
+	count := func(groups []*Group) {
+		for _, g := range groups {
+			size, ok := sizes[g]
+			if !ok {
+				size = groupCost
+				for _, p := range g.Properties {
+					size += propertyCost + len(p.Name)
+					for _, v := range p.Values {
+						size += valueCost + len(v)
+					}
+				}
+				sizes[g] = size
+			}
+			if total += size; total > MaxSize {
+				return
+			}
+		}
+	}
+	for _, s := range r.Services {
+		count(s.Groups)
+		for _, i := range s.Instances {
+			count(i.Groups)
+			for _, snap := range i.Snapshots {
+				for _, l := range snap.Levels {
+					count(l.Groups)
+				}
+			}
+		}
+		if total > MaxSize {
+			return fmt.Errorf("service %q: groups and snapshots to here take over %d MiB", shorten(s.Name), MaxSize>>20)
+		}
+	}
+	return nil
 }
 
 // encoder makes the rows of the tables.

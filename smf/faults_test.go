@@ -153,6 +153,37 @@ func TestOldValues(t *testing.T) {
 	}
 }
 
+// TestHugeRepository has few groups that many snapshots name, and many values that are far
+// apart in the database: neither can be written, as neither could be read.
+func TestHugeRepository(t *testing.T) {
+	many := hostid()
+	s := many.Services[0]
+	for i := range 1000 {
+		s.Groups = append(s.Groups, &smf.Group{Name: fmt.Sprint("g", i), Type: "application"})
+	}
+	for i := range 400 {
+		instance := &smf.Instance{Name: fmt.Sprint("i", i)}
+		instance.Snapshots = []*smf.Snapshot{{Name: "running", Levels: []smf.Level{{Number: 2, Service: s.Name, Groups: s.Groups}}}}
+		s.Instances = append(s.Instances, instance)
+	}
+	if _, err := many.Encode(); err == nil || err.Error() != `service "system/hostid": groups and snapshots to here take over 64 MiB` {
+		t.Errorf("%v", err)
+	}
+
+	var values []string
+	for range 60_000 {
+		values = append(values, strings.Repeat("x", 260)) // an overflow page for each
+	}
+	group := &smf.Group{Name: "g", Type: "application", Properties: []*smf.Property{property("p", smf.AString, values...)}}
+	long := &smf.Repository{Services: []*smf.Service{{Name: "s", Groups: []*smf.Group{group}}}}
+	if _, err := long.Encode(); err == nil || err.Error() != "a database of over 64 MiB" {
+		t.Errorf("%v", err)
+	}
+	if _, err := smf.Decode(make([]byte, smf.MaxSize+1)); err == nil || !strings.Contains(err.Error(), "has at most 67108864") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestHugeContent has a small database whose rows name others again and again.
 func TestHugeContent(t *testing.T) {
 	db := withRows(t, func(rows map[string][]sqlite2.Row) {

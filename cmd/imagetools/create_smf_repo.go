@@ -163,12 +163,17 @@ func (o *createSMFRepoOptions) make(ctx context.Context, env *cli.Env, manifests
 	if o.Svccfg {
 		return o.runSvccfg(ctx, env, manifests)
 	}
-	repository, err := list.Import(manifests)
+	var repository *smf.Repository
+	db, err := cli.Interruptible(ctx, func() (_ []byte, err error) {
+		if repository, err = list.Import(manifests); err != nil {
+			return nil, err
+		}
+		return repository.Encode()
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := repository.Encode()
-	return repository, db, err
+	return repository, db, nil
 }
 
 func (o *createSMFRepoOptions) runSvccfg(ctx context.Context, env *cli.Env, manifests []list.Manifest) (*smf.Repository, []byte, error) {

@@ -149,9 +149,6 @@ func runSMFDiff(ctx context.Context, env *cli.Env, opts smfDiffOptions) (differe
 	return len(changes) > 0, errors.Join(err, writeErr)
 }
 
-// maxRepository is far more than any zone has: 100 services take 2 MiB.
-const maxRepository = 64 << 20
-
 // readRepository reads a repository.db, or standard input if path is "-".
 func readRepository(ctx context.Context, env *cli.Env, path string) (*smf.Repository, error) {
 	db, err := cli.Interruptible(ctx, func() ([]byte, error) { return readDatabase(env, path) })
@@ -181,12 +178,12 @@ func readDatabase(env *cli.Env, path string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	db, err := io.ReadAll(io.LimitReader(r, maxRepository+1))
+	db, err := io.ReadAll(io.LimitReader(r, smf.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", printable(path), withoutPath(err))
 	}
-	if len(db) > maxRepository {
-		return nil, fmt.Errorf("%s: over %s: no repository", printable(path), cli.Size(maxRepository))
+	if len(db) > smf.MaxSize {
+		return nil, fmt.Errorf("%s: over %s: no repository", printable(path), cli.Size(smf.MaxSize))
 	}
 	return db, nil
 }

@@ -73,7 +73,7 @@ const (
 	maxSize     = 4 << 20
 	maxElements = 100_000
 	maxDepth    = 256     // as libxml has it
-	maxRows     = 1 << 20 // a snapshot of each instance names that many property groups
+	maxRows     = 1 << 16 // a snapshot of each instance names that many property groups
 	maxFaults   = 100     // told one by one
 )
 

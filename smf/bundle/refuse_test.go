@@ -128,7 +128,7 @@ var refused = []struct {
 	{"too many elements", inGroup, strings.Repeat("<stability/>", 100_000), `6: more than 100000 elements`},
 	{"too deep", document, header + strings.Repeat("<service_bundle type='manifest' name='x'>\n", 1000), `259: elements are nested more than 256 deep`},
 	{"huge attribute", inGroup, "<propval name='p' type='astring' value='" + long(1<<20) + "'/>", `6: service "test/svc": property "g/p": a value of 1048576 bytes: the limit is 4095`},
-	{"too many groups", inSvc, groups(1200) + instances(1000), `4: 1201000 property groups in all instances, those of their services included: the limit is 1048576`},
+	{"too many groups", inSvc, groups(1200) + instances(1000), `4: 1201000 property groups in all instances, those of their services included: the limit is 65536`},
 
 	// The DTD: elements and their order.
 	{"unknown element", inSvc, "<stabilty value='Unstable'/>", `5: <stabilty> is no element of a manifest`},

@@ -1,10 +1,9 @@
 package list
 
 import (
-	"errors"
-
 	"imagetools/smf"
 	"imagetools/smf/bundle"
+	"imagetools/tree/source"
 )
 
 // Import makes the repository of manifests, imported in their order. Faults of all manifests
@@ -12,20 +11,20 @@ import (
 func Import(manifests []Manifest) (*smf.Repository, error) {
 	repository := new(smf.Repository)
 	importer := bundle.NewImporter(repository)
-	var faults []error
+	faults := source.Faults{Limit: maxFaults}
 	for _, m := range manifests {
 		if m.Place == "" {
 			continue
 		}
 		b, err := bundle.Parse(m.Place+": "+m.Name, m.XML)
-		if err == nil && len(faults) == 0 {
+		if err == nil && faults.Len() == 0 {
 			err = importer.Import(b)
 		}
 		if err != nil {
-			faults = append(faults, err)
+			faults.Add(lineKey(m.Line), err)
 		}
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	return repository, nil

@@ -101,6 +101,11 @@ func TestImportFaults(t *testing.T) {
 	if strings.Contains(err.Error(), "mdata") {
 		t.Error(err)
 	}
+
+	_, err = list.Import(slices.Repeat(manifests[:1], 1200))
+	if n := strings.Count(fmt.Sprint(err), "\n") + 1; n != 1001 || !strings.HasSuffix(err.Error(), "and 200 more of this kind") {
+		t.Errorf("%d lines for 1200 faults", n)
+	}
 }
 
 // testdata is the folder with real manifests and with what the real importer made of them.
