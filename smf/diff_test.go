@@ -58,6 +58,15 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// TestControls has in values what a terminal may take for control characters.
+func TestControls(t *testing.T) {
+	r := &smf.Repository{Services: []*smf.Service{{Name: "a", Groups: []*smf.Group{group("g", "t", property("p", smf.AString, "<é\x1b\x7f\u009b\xff>"))}}}}
+	want := "service a\n  g t 0\n    p s " + `"<é\u001b\u007f\u009b\ufffd>"` + "\n"
+	if got := textOf(t, r); got != want {
+		t.Errorf("text %q, want %q", got, want)
+	}
+}
+
 func TestJSON(t *testing.T) {
 	r := &smf.Repository{Services: []*smf.Service{
 		{Name: "b", Groups: []*smf.Group{group("z", "t"), group("g", "t", property("p", smf.AString), property("o", smf.Count, "1", "2"))}},

@@ -62,14 +62,24 @@ func (t textWriter) groups(groups []*Group, indent string) {
 	}
 }
 
-// quote writes a value as a JSON string, with < > and & as they are.
+// quote writes a value as a JSON string, with < > and & as they are, but with all that a
+// terminal may take for control characters escaped.
 func quote(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.Encode(s) // a string always has a JSON form
-	return strings.TrimSuffix(b.String(), "\n")
+	return controls.Replace(strings.TrimSuffix(b.String(), "\n"))
 }
+
+// controls are the characters U+007F to U+009F, which JSON takes as they are.
+var controls = func() *strings.Replacer {
+	var pairs []string
+	for r := rune(0x7f); r < 0xa0; r++ {
+		pairs = append(pairs, string(r), fmt.Sprintf(`\u%04x`, r))
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 func sortedBy[T any](list []T, key func(T) string) []T {
 	return slices.SortedStableFunc(slices.Values(list), func(a, b T) int { return strings.Compare(key(a), key(b)) })

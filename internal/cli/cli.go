@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -81,7 +83,26 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 
 // Warnf prints a warning.
 func (e *Env) Warnf(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "warning: "+format+"\n", args...)
+	fmt.Fprintf(e.Stderr, "warning: %s\n", visible(fmt.Sprintf(format, args...)))
+}
+
+// visible writes control characters as %q does, but for line breaks and tabs: names in inputs
+// must not drive the terminal that shows an error.
+func visible(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsControl(r) && r != '\n' && r != '\t':
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
 }
 
 // UsageError is a mistake in the command line.
@@ -141,9 +162,9 @@ func (e *Env) Report(name, command string, err error) int {
 	if exit, ok := errors.AsType[ExitError](err); ok {
 		return int(exit)
 	}
-	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, strings.TrimSuffix(err.Error(), "\n"))
+	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, visible(strings.TrimSuffix(err.Error(), "\n")))
 	for _, h := range Hints(err) {
-		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, h)
+		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, visible(h))
 	}
 	if _, ok := errors.AsType[*UsageError](err); ok {
 		fmt.Fprintf(e.Stderr, "%s: hint: see '%s --help'\n", name, command)

@@ -19,6 +19,7 @@ func TestReport(t *testing.T) {
 		{fmt.Errorf("a: %w", Hint(cause, "make room")), 1, []string{"tool: error: a: no space", "tool: hint: make room\n"}},
 		{errors.Join(Hint(cause, "one"), Hint(cause, "two")), 1, []string{"hint: one\n", "hint: two\n"}},
 		{Usagef("bad flag"), 2, []string{"error: bad flag\n", "hint: see 'tool make --help'"}},
+		{Hint(errors.New("a\x1b[31m\u009b\x7f\xff\r\n\tb é"), "\x1bc"), 1, []string{`a\x1b[31m\u009b\x7f\xff\r` + "\n\tb é\n", `hint: \x1bc` + "\n"}},
 		{fmt.Errorf("done: %w", ExitError(3)), 3, nil},
 	} {
 		var stderr bytes.Buffer
@@ -34,6 +35,14 @@ func TestReport(t *testing.T) {
 		if test.want == nil && stderr.Len() > 0 {
 			t.Errorf("Report(%q) printed %q", test.err, &stderr)
 		}
+	}
+}
+
+func TestWarnf(t *testing.T) {
+	var stderr bytes.Buffer
+	(&Env{Stderr: &stderr}).Warnf("name %s", "\x1b[31m")
+	if got, want := stderr.String(), `warning: name \x1b[31m`+"\n"; got != want {
+		t.Errorf("Warnf printed %q, want %q", got, want)
 	}
 }
 
