@@ -554,7 +554,7 @@ func (o *createImageOptions) readBase(env *cli.Env, out *image.Options) error {
 	if o.Manifest == "-" && o.Source == "-" {
 		return cli.Usagef("the manifest and SOURCE cannot both be standard input")
 	}
-	text, err := readFileOrStdin(env, o.Manifest)
+	text, err := readFileOrStdin(env, o.Manifest, maxManifest, "manifest")
 	if err != nil {
 		return err
 	}

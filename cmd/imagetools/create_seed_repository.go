@@ -83,7 +83,7 @@ func (o *createSeedOptions) collectServices(env *cli.Env, at seed.Places) ([]lis
 }
 
 func (o *createSeedOptions) readServiceList(env *cli.Env) (name string, text []byte, err error) {
-	text, err = readFileOrStdin(env, o.ServiceList)
+	text, err = readFileOrStdin(env, o.ServiceList, list.MaxSize, "list of manifests")
 	return o.ServiceList, text, err
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
@@ -59,7 +61,7 @@ name='default' becomes 'true' if the list says enabled, and the other way round.
 lines, in single quotes alone: other instances, and values on other lines, stay as they are.
 
 OUTPUT gets its name, with mode 0444 and as root's if root runs this, once it is complete; a file
-of that name is replaced. Beside a journal of an earlier repository nothing is written.
+or link of that name is replaced. Beside a journal of an earlier repository nothing is written.
 
 --svccfg has the build's own svccfg and svc.configd do the import, as the classic tool does. They
 run on SmartOS and its like alone, and this has never been tried with them, only with a program
@@ -99,7 +101,9 @@ func runCreateSMFRepo(ctx context.Context, env *cli.Env, opts createSMFRepoOptio
 	if err := checkRepositoryPath(opts.Output); err != nil {
 		return err
 	}
-	text, err := cli.Interruptible(ctx, func() ([]byte, error) { return readFileOrStdin(env, opts.Manifests) })
+	text, err := cli.Interruptible(ctx, func() ([]byte, error) {
+		return readFileOrStdin(env, opts.Manifests, list.MaxSize, "list of manifests")
+	})
 	if err != nil {
 		return err
 	}
@@ -108,8 +112,12 @@ func runCreateSMFRepo(ctx context.Context, env *cli.Env, opts createSMFRepoOptio
 		return err
 	}
 	if !opts.Quiet && !opts.JSON {
+		var report strings.Builder
 		for _, m := range manifests {
-			fmt.Fprintln(env.Stdout, printable(m.String()))
+			fmt.Fprintln(&report, printable(m.String()))
+		}
+		if _, err := io.WriteString(env.Stdout, report.String()); err != nil {
+			return err
 		}
 	}
 	made := madeRepository{Repository: opts.Output, Manifests: jsonManifests(manifests)}
@@ -202,11 +210,14 @@ func (o *createSMFRepoOptions) runSvccfg(ctx context.Context, env *cli.Env, mani
 
 // checkRepositoryPath looks for what is in the way of a repository.
 func checkRepositoryPath(path string) error {
-	if path == "-" {
+	if path == "-" || path == "" {
 		return cli.Usagef("OUTPUT %q: a repository is written to a file", path)
 	}
-	if info, err := os.Lstat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%q: is a directory", path)
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return fmt.Errorf("%q: is a directory", path)
+		}
+		return fmt.Errorf("%q: is no regular file", path)
 	}
 	journal := path + "-journal"
 	if _, err := os.Lstat(journal); err == nil {

@@ -54,7 +54,7 @@ func runLint(ctx context.Context, env *cli.Env, opts lintOptions) error {
 	if !slices.Contains(manifest.Readers(), reader) {
 		return cli.Usagef("lint: --for %q: it is one of %v", opts.For, manifest.Readers())
 	}
-	text, err := cli.Interruptible(ctx, func() ([]byte, error) { return readFileOrStdin(env, opts.Manifest) })
+	text, err := cli.Interruptible(ctx, func() ([]byte, error) { return readFileOrStdin(env, opts.Manifest, maxManifest, "manifest") })
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,9 @@ func printFaults(env *cli.Env, opts lintOptions, doc *manifest.Document, faults 
 // maxManifest bounds what is read of a manifest; IMGAPI takes no more than 100 KiB of tags.
 const maxManifest = 16 << 20
 
-// readFileOrStdin reads a small file, or standard input if path is "-".
-func readFileOrStdin(env *cli.Env, path string) ([]byte, error) {
+// readFileOrStdin reads a file of at most limit bytes, or standard input if path is "-". kind is
+// what larger ones are not.
+func readFileOrStdin(env *cli.Env, path string, limit int64, kind string) ([]byte, error) {
 	r := env.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
@@ -117,12 +118,12 @@ func readFileOrStdin(env *cli.Env, path string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	data, err := io.ReadAll(io.LimitReader(r, maxManifest+1))
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", printable(path), withoutPath(err))
 	}
-	if len(data) > maxManifest {
-		return nil, fmt.Errorf("%s: over %s: no manifest", printable(path), cli.Size(maxManifest))
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: over %s: no %s", printable(path), cli.Size(limit), kind)
 	}
 	return data, nil
 }
@@ -132,6 +133,9 @@ func readFileOrStdin(env *cli.Env, path string) ([]byte, error) {
 func withoutPath(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
+	}
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
 	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
@@ -163,29 +162,15 @@ func readRepository(ctx context.Context, env *cli.Env, path string) (*smf.Reposi
 }
 
 func readDatabase(env *cli.Env, path string) ([]byte, error) {
-	r := env.Stdin
-	if path == "-" && cli.IsTerminal(r) {
+	if path == "-" && cli.IsTerminal(env.Stdin) {
 		return nil, cli.Hint(cli.Usagef("standard input is a terminal, not a repository"), "name a repository.db, or pipe one into the program")
 	}
 	if path != "-" {
 		if err := checkJournal(path); err != nil {
 			return nil, err
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("open %s: %w", printable(path), withoutPath(err))
-		}
-		defer f.Close()
-		r = f
 	}
-	db, err := io.ReadAll(io.LimitReader(r, smf.MaxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", printable(path), withoutPath(err))
-	}
-	if len(db) > smf.MaxSize {
-		return nil, fmt.Errorf("%s: over %s: no repository", printable(path), cli.Size(smf.MaxSize))
-	}
-	return db, nil
+	return readFileOrStdin(env, path, smf.MaxSize, "repository")
 }
 
 // checkJournal refuses a database that SQLite would repair from its journal first.

@@ -110,12 +110,7 @@ func interruptible(ctx context.Context, f func() error) error {
 
 // fail names the file instead of the temporary one that an error of package os names.
 func (o *streamOutput) fail(what string, err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		err = e.Err
-	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
-		err = e.Err
-	}
-	return fmt.Errorf("%s %q: %w", what, o.File, err)
+	return fmt.Errorf("%s %q: %w", what, o.File, withoutPath(err))
 }
 
 type pendingFile struct {

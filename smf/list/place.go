@@ -117,17 +117,25 @@ func (p *Places) read(name string) (found, error) {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 			continue
 		case err != nil:
-			return found{}, fmt.Errorf("%s: %w", at.dir, err)
+			return found{}, at.fail(err)
 		case !info.Mode().IsRegular():
 			continue
 		}
 		text, err := readAll(at.fsys, name)
 		if err != nil {
-			return found{}, fmt.Errorf("%s: %w", at.dir, err)
+			return found{}, at.fail(err)
 		}
 		return found{at.name, text, info.ModTime()}, nil
 	}
 	return found{}, fs.ErrNotExist
+}
+
+// fail says where an error was met. The name of the file is known to the caller.
+func (at place) fail(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pe.Err
+	}
+	return fmt.Errorf("%s: %w", at.dir, err)
 }
 
 func readAll(fsys fs.FS, name string) ([]byte, error) {
@@ -141,7 +149,7 @@ func readAll(fsys fs.FS, name string) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > maxManifest {
-		return nil, fmt.Errorf("%s: has more than %d bytes, and so is no manifest", name, maxManifest)
+		return nil, fmt.Errorf("more than %d bytes, and so no manifest", maxManifest)
 	}
 	return text, nil
 }
