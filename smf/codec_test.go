@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imagetools/smf"
+	"imagetools/smf/internal/smftest"
 	"imagetools/smf/sqlite2/sqlitetest"
 )
 
@@ -34,7 +34,7 @@ func roundTrip(t testing.TB, r *smf.Repository) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want, got := textOf(t, r), textOf(t, got); want != got {
+	if want, got := smftest.Text(t, r), smftest.Text(t, got); want != got {
 		t.Errorf("written and read (-want +got):\n%s", cmp.Diff(want, got))
 	}
 	if changes := smf.Diff(r, got); len(changes) > 0 {
@@ -53,12 +53,12 @@ func roundTrip(t testing.TB, r *smf.Repository) []byte {
 func TestRealDatabases(t *testing.T) {
 	for name, text := range realDatabases {
 		t.Run(path.Base(name), func(t *testing.T) {
-			db := testData(t, name)
+			db := smftest.Data(t, name)
 			r, err := smf.Decode(db)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want, got := string(testData(t, text)), textOf(t, r); want != got {
+			if want, got := string(smftest.Data(t, text)), smftest.Text(t, r); want != got {
 				t.Errorf("content (-want +got):\n%s", cmp.Diff(want, got))
 			}
 			written := roundTrip(t, r)
@@ -72,11 +72,7 @@ func TestRealDatabases(t *testing.T) {
 
 // TestRealContents writes what real imports gave.
 func TestRealContents(t *testing.T) {
-	testData(t, "smf-expected/everything.txt")
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = "../../shared/testdata"
-	}
+	dir := smftest.Path(t, ".")
 	texts, err := filepath.Glob(dir + "/smf-*/*.txt*")
 	if err != nil {
 		t.Fatal(err)
@@ -94,9 +90,9 @@ func TestRealContents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text := testData(t, rel)
+			text := smftest.Data(t, rel)
 			r := parseText(t, text)
-			if got := textOf(t, r); got != string(text) {
+			if got := smftest.Text(t, r); got != string(text) {
 				t.Fatalf("text read by the test (-want +got):\n%s", cmp.Diff(string(text), got))
 			}
 			roundTrip(t, r)
@@ -185,14 +181,14 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if textOf(t, r) != textOf(t, got) {
+		if smftest.Text(t, r) != smftest.Text(t, got) {
 			t.Error("written and read again: another content")
 		}
 	})
 }
 
 func BenchmarkEncode(b *testing.B) {
-	r, err := smf.Decode(testData(b, "smf-expected/imagetools-list.repository.db.gz"))
+	r, err := smf.Decode(smftest.Data(b, "smf-expected/imagetools-list.repository.db.gz"))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -205,7 +201,7 @@ func BenchmarkEncode(b *testing.B) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	db := testData(b, "smf-expected/imagetools-list.repository.db.gz")
+	db := smftest.Data(b, "smf-expected/imagetools-list.repository.db.gz")
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := smf.Decode(db); err != nil {

@@ -1,50 +1,12 @@
 package smf_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"imagetools/smf"
 )
-
-// testData reads a file of the test data that stand beside the project, and skips the test
-// where it is missing.
-func testData(t testing.TB, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = "../../shared/testdata"
-	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err == nil && strings.HasSuffix(name, ".gz") {
-		var z *gzip.Reader
-		if z, err = gzip.NewReader(bytes.NewReader(data)); err == nil {
-			data, err = io.ReadAll(z)
-		}
-	}
-	if err != nil {
-		if os.Getenv("IMAGETOOLS_REQUIRE_ORACLES") == "1" {
-			t.Fatalf("test data are required (IMAGETOOLS_TESTDATA): %v", err)
-		}
-		t.Skipf("no test data (IMAGETOOLS_TESTDATA): %v", err)
-	}
-	return data
-}
-
-func textOf(t testing.TB, r *smf.Repository) string {
-	t.Helper()
-	var b strings.Builder
-	if err := r.WriteText(&b); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
 
 // parseText reads what WriteText writes, of values that are UTF-8.
 func parseText(t testing.TB, text []byte) *smf.Repository {

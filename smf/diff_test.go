@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imagetools/smf"
+	"imagetools/smf/internal/smftest"
 )
 
 func TestDiff(t *testing.T) {
@@ -62,7 +63,7 @@ func TestDiff(t *testing.T) {
 func TestControls(t *testing.T) {
 	r := &smf.Repository{Services: []*smf.Service{{Name: "a", Groups: []*smf.Group{group("g", "t", property("p", smf.AString, "<é\x1b\x7f\u009b\xff>"))}}}}
 	want := "service a\n  g t 0\n    p s " + `"<é\u001b\u007f\u009b\ufffd>"` + "\n"
-	if got := textOf(t, r); got != want {
+	if got := smftest.Text(t, r); got != want {
 		t.Errorf("text %q, want %q", got, want)
 	}
 }

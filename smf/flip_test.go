@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"imagetools/smf"
+	"imagetools/smf/internal/smftest"
 )
 
 // TestFlippedBits flips bits on each page of a real and of a written database. A flip must be
@@ -15,7 +16,7 @@ func TestFlippedBits(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("written", func(t *testing.T) { flipBits(t, written) })
-	t.Run("real", func(t *testing.T) { flipBits(t, testData(t, "smf-manifests/expected/system-hostid.db")) })
+	t.Run("real", func(t *testing.T) { flipBits(t, smftest.Data(t, "smf-manifests/expected/system-hostid.db")) })
 }
 
 // flipCount counts what became of flipped bits.
@@ -40,7 +41,7 @@ func flipBits(t *testing.T, db []byte) {
 			switch {
 			case err != nil:
 				count.found++
-			case textOf(t, before) == textOf(t, after):
+			case smftest.Text(t, before) == smftest.Text(t, after):
 				count.nothing++
 			default:
 				count.once++

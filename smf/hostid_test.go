@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imagetools/smf"
+	"imagetools/smf/internal/smftest"
 	"imagetools/smf/sqlite2/sqlitetest"
 )
 
@@ -108,8 +109,8 @@ func TestRows(t *testing.T) {
 
 // TestHostid compares the content with that of the real import.
 func TestHostid(t *testing.T) {
-	want := string(testData(t, "smf-manifests/expected/system-hostid.txt"))
-	if got := textOf(t, hostid()); got != want {
+	want := string(smftest.Data(t, "smf-manifests/expected/system-hostid.txt"))
+	if got := smftest.Text(t, hostid()); got != want {
 		t.Errorf("(-want +got):\n%s", cmp.Diff(want, got))
 	}
 }

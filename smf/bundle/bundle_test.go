@@ -12,6 +12,7 @@ import (
 
 	"imagetools/smf"
 	"imagetools/smf/bundle"
+	"imagetools/smf/internal/smftest"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.txt anew")
@@ -26,7 +27,7 @@ func TestOwnManifests(t *testing.T) {
 	for _, path := range manifests {
 		var repo smf.Repository
 		importAll(t, &repo, read(t, path))
-		golden(t, strings.TrimSuffix(path, ".xml")+".txt", text(t, &repo))
+		golden(t, strings.TrimSuffix(path, ".xml")+".txt", smftest.Text(t, &repo))
 	}
 }
 
@@ -72,7 +73,7 @@ und Haus</loctext></common_name></template>
   tm_common_name template 0
     C su "Straße\nund Haus"
 `
-		if got := text(t, &repo); got != want {
+		if got := smftest.Text(t, &repo); got != want {
 			t.Errorf("%s: import = %s", name, got)
 		}
 	}
@@ -108,9 +109,9 @@ func FuzzImport(f *testing.F) {
 		if importer.Import(b) != nil {
 			return // dependents that get into each other's way
 		}
-		first := text(t, &repo)
+		first := smftest.Text(t, &repo)
 		var other smf.Repository
-		if err := bundle.NewImporter(&other).Import(again); err != nil || text(t, &other) != first {
+		if err := bundle.NewImporter(&other).Import(again); err != nil || smftest.Text(t, &other) != first {
 			t.Fatalf("the same bundle again gives something else: %v", err)
 		}
 	})

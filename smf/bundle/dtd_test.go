@@ -1,14 +1,14 @@
 package bundle
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"imagetools/smf/internal/smftest"
 )
 
 var (
@@ -22,17 +22,7 @@ var (
 
 // TestDTD compares our table with the DTD of a platform.
 func TestDTD(t *testing.T) {
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "testdata")
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "smf-manifests", "service_bundle.dtd.1"))
-	if err != nil {
-		if os.Getenv("IMAGETOOLS_REQUIRE_ORACLES") == "1" {
-			t.Fatalf("the DTD is required: %v", err)
-		}
-		t.Skipf("no DTD (IMAGETOOLS_TESTDATA): %v", err)
-	}
+	data := smftest.Data(t, "smf-manifests/service_bundle.dtd.1")
 	text := profile.ReplaceAllString(comment.ReplaceAllString(string(data), ""), "")
 	want := make(map[string][2]string)
 	for _, m := range elements.FindAllStringSubmatch(text, -1) {

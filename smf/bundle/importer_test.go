@@ -10,6 +10,7 @@ import (
 
 	"imagetools/smf"
 	"imagetools/smf/bundle"
+	"imagetools/smf/internal/smftest"
 	"imagetools/tree/source"
 )
 
@@ -184,7 +185,7 @@ a: own
 			if diff := cmp.Diff(tt.want, outline(&repo)); diff != "" {
 				t.Errorf("import (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(text(t, &repo), text(t, &steps)); diff != "" {
+			if diff := cmp.Diff(smftest.Text(t, &repo), smftest.Text(t, &steps)); diff != "" {
 				t.Errorf("with an importer for each manifest (-want +got):\n%s", diff)
 			}
 		})

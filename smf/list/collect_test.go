@@ -26,7 +26,7 @@ func build(t *testing.T, files map[string]string) list.Roots {
 	}
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		t.Fatal(err)
@@ -42,7 +42,7 @@ const (
 	inSmartOS = "overlay/smartos/lib/svc/manifest/"
 )
 
-func collect(t *testing.T, roots list.Roots, text string) ([]list.Manifest, error) {
+func collect(t testing.TB, roots list.Roots, text string) ([]list.Manifest, error) {
 	t.Helper()
 	l, err := list.Parse("LIST", []byte(text))
 	if err != nil {

@@ -2,9 +2,7 @@ package list_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,11 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imagetools/smf"
+	"imagetools/smf/internal/smftest"
 	"imagetools/smf/list"
+	"imagetools/smf/sqlite2/sqlitetest"
 )
 
 // importList imports a list and also returns the names of what is absent.
-func importList(t *testing.T, roots list.Roots, text []byte) (*smf.Repository, []string) {
+func importList(t testing.TB, roots list.Roots, text []byte) (*smf.Repository, []string) {
 	t.Helper()
 	manifests, err := collect(t, roots, string(text))
 	if err != nil {
@@ -108,53 +108,23 @@ func TestImportFaults(t *testing.T) {
 	}
 }
 
-// testdata is the folder with real manifests and with what the real importer made of them.
-func testdata(t *testing.T) string {
+// classicRoots are those of the miniature build, with the classic tool's own manifest.
+func classicRoots(t testing.TB) list.Roots {
 	t.Helper()
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "testdata")
-	}
-	if _, err := os.Stat(filepath.Join(dir, "smf-expected")); err != nil {
-		if os.Getenv("IMAGETOOLS_REQUIRE_ORACLES") == "1" {
-			t.Fatalf("real manifests are required: %v", err)
-		}
-		t.Skipf("no real manifests (IMAGETOOLS_TESTDATA): %v", err)
-	}
-	return dir
+	roots := rootsOf(smftest.Path(t, "smartos-live"))
+	roots.Own = t.TempDir()
+	write(t, filepath.Join(roots.Own, "system/mdata.xml"), string(smftest.Data(t, "smf-expected/imagetools-mdata.xml")))
+	return roots
 }
 
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if filepath.Ext(path) == ".gz" {
-		r, err := gzip.NewReader(bytes.NewReader(b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b, err = io.ReadAll(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return b
-}
-
-// TestRealLists: what the real importer made of whole lists, snapshots included.
+// TestRealLists: what the real importer made of whole lists, snapshots included, also when it
+// was written as a database and read again.
 func TestRealLists(t *testing.T) {
-	dir := testdata(t)
-	own := t.TempDir()
-	write(t, filepath.Join(own, "system/mdata.xml"), string(read(t, filepath.Join(dir, "smf-expected/imagetools-mdata.xml"))))
-	roots := rootsOf(filepath.Join(dir, "smartos-live"))
-	roots.Own = own
-
 	small := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(small, "lib/svc"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(small, "lib/svc/manifest"), os.DirFS(filepath.Join(dir, "smf-manifests"))); err != nil {
+	if err := os.CopyFS(filepath.Join(small, "lib/svc/manifest"), os.DirFS(smftest.Path(t, "smf-manifests"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -162,27 +132,46 @@ func TestRealLists(t *testing.T) {
 		list, want string
 	}{
 		{list.Roots{Proto: small}, "smf-manifests/manifests", "smf-manifests/expected/all-with-list.txt.gz"},
-		{roots, "smf-expected/imagetools.manifests", "smf-expected/imagetools-list.txt.gz"},
-		{roots, "smf-expected/joyent-minimal.manifests", "smf-expected/joyent-minimal-list.txt.gz"},
+		{classicRoots(t), "smf-expected/imagetools.manifests", "smf-expected/imagetools-list.txt.gz"},
+		{classicRoots(t), "smf-expected/joyent-minimal.manifests", "smf-expected/joyent-minimal-list.txt.gz"},
 	} {
 		t.Run(filepath.Base(test.want), func(t *testing.T) {
-			r, _ := importList(t, test.roots, read(t, filepath.Join(dir, test.list)))
-			var got strings.Builder
-			if err := r.WriteText(&got); err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(read(t, filepath.Join(dir, test.want))), got.String()); d != "" {
+			want := string(smftest.Data(t, test.want))
+			r, _ := importList(t, test.roots, smftest.Data(t, test.list))
+			if d := cmp.Diff(want, smftest.Text(t, r)); d != "" {
 				t.Errorf("(-want +got)\n%s", d)
 			}
+			db, err := r.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sqlitetest.Read(t, db)
+			again, err := smf.Decode(db)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, smftest.Text(t, again)); d != "" {
+				t.Errorf("written and read (-want +got)\n%s", d)
+			}
+			r, _ = importList(t, test.roots, smftest.Data(t, test.list))
+			if other, err := r.Encode(); err != nil || !bytes.Equal(db, other) {
+				t.Errorf("made again: other bytes, or %v", err)
+			}
 		})
+	}
+}
+
+func BenchmarkClassicList(b *testing.B) {
+	roots, text := classicRoots(b), smftest.Data(b, "smf-expected/imagetools.manifests")
+	for b.Loop() {
+		importList(b, roots, text)
 	}
 }
 
 // TestDefaultList: in a real build of 2015 the built-in list finds all but what came later, and
 // it says the same as the classic tool's list of what is in both.
 func TestDefaultList(t *testing.T) {
-	dir := testdata(t)
-	r, absent := importList(t, rootsOf(filepath.Join(dir, "smartos-live")), list.Default())
+	r, absent := importList(t, rootsOf(smftest.Path(t, "smartos-live")), list.Default())
 	if d := cmp.Diff([]string{"system/process-security.xml"}, absent); d != "" {
 		t.Errorf("absent (-want +got)\n%s", d)
 	}
@@ -200,7 +189,7 @@ func TestDefaultList(t *testing.T) {
 		return out
 	}
 	ours := status(list.Default())
-	classic := status(read(t, filepath.Join(dir, "smf-expected/imagetools.manifests")))
+	classic := status(smftest.Data(t, "smf-expected/imagetools.manifests"))
 	var differ []string
 	for name, s := range classic {
 		if own, ok := ours[name]; ok && own != s {
