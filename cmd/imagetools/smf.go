@@ -150,15 +150,17 @@ func runSMFDiff(ctx context.Context, env *cli.Env, opts smfDiffOptions) (differe
 
 // readRepository reads a repository.db, or standard input if path is "-".
 func readRepository(ctx context.Context, env *cli.Env, path string) (*smf.Repository, error) {
-	db, err := cli.Interruptible(ctx, func() ([]byte, error) { return readDatabase(env, path) })
-	if err != nil {
-		return nil, err
-	}
-	r, err := smf.Decode(db)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", printable(path), err)
-	}
-	return r, nil
+	return cli.Interruptible(ctx, func() (*smf.Repository, error) {
+		db, err := readDatabase(env, path)
+		if err != nil {
+			return nil, err
+		}
+		r, err := smf.Decode(db)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", printable(path), err)
+		}
+		return r, nil
+	})
 }
 
 func readDatabase(env *cli.Env, path string) ([]byte, error) {
