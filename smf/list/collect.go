@@ -27,7 +27,7 @@ func (m Manifest) String() string {
 }
 
 // maxTotal bounds all manifests of a list together; those of a platform have 1 MB.
-const maxTotal = 64 << 20
+const maxTotal = 16 << 20
 
 // Collect finds and edits the manifests of all entries, in their order. What is found nowhere
 // or cannot be read is reported together.
