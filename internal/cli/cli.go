@@ -12,10 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"imagetools/internal/plain"
 )
 
 // Env is the world as a command sees it. Standard output is for the answer, standard error
@@ -81,28 +81,9 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// Warnf prints a warning.
+// Warnf prints a warning, with nothing in it that a terminal obeys.
 func (e *Env) Warnf(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "warning: %s\n", visible(fmt.Sprintf(format, args...)))
-}
-
-// visible writes control characters as %q does, but for line breaks and tabs: names in inputs
-// must not drive the terminal that shows an error.
-func visible(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case unicode.IsControl(r) && r != '\n' && r != '\t':
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		default:
-			b.WriteString(s[i : i+n])
-		}
-		i += n
-	}
-	return b.String()
+	fmt.Fprintf(e.Stderr, "warning: %s\n", plain.Text(fmt.Sprintf(format, args...)))
 }
 
 // UsageError is a mistake in the command line.
@@ -155,16 +136,16 @@ func Hints(err error) []string {
 	return out
 }
 
-// Report prints an error with its hints and returns the exit status: 1, or 2 for a mistake
-// in the command line. name is the program, command the path of the command that failed, such
-// as "imagetools lint", whose help tells more.
+// Report prints an error with its hints, with nothing in them that a terminal obeys, and returns
+// the exit status: 1, or 2 for a mistake in the command line. name is the program, command the
+// path of the command that failed, such as "imagetools lint", whose help tells more.
 func (e *Env) Report(name, command string, err error) int {
 	if exit, ok := errors.AsType[ExitError](err); ok {
 		return int(exit)
 	}
-	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, visible(strings.TrimSuffix(err.Error(), "\n")))
+	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, plain.Text(strings.TrimSuffix(err.Error(), "\n")))
 	for _, h := range Hints(err) {
-		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, visible(h))
+		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, plain.Text(h))
 	}
 	if _, ok := errors.AsType[*UsageError](err); ok {
 		fmt.Fprintf(e.Stderr, "%s: hint: see '%s --help'\n", name, command)
