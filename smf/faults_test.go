@@ -256,7 +256,7 @@ func TestValues(t *testing.T) {
 		smf.Count:     {[]string{"0", "18446744073709551615"}, []string{"", "-1", "00", "+1", "18446744073709551616", "1 "}},
 		smf.Integer:   {[]string{"0", "-9223372036854775808"}, []string{"", "-0", "9223372036854775808", "1.0"}},
 		smf.Timestamp: {[]string{"0", "5.500000000", "-1"}, []string{"", "5.5", "5.000000000", "007", "5.", "5.50000000x"}},
-		smf.Opaque:    {[]string{"", "00ff"}, []string{"0", "FF", "0g"}},
+		smf.Opaque:    {[]string{"", "00ff", strings.Repeat("0", 8190)}, []string{"0", "FF", "0g", strings.Repeat("0", 8192)}},
 		smf.AString:   {[]string{"", "\xff"}, []string{"\x00"}},
 		smf.URI:       {[]string{"", "http://é"}, []string{"\xff"}},
 	} {

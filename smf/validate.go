@@ -11,16 +11,16 @@ import (
 	"imagetools/tree/source"
 )
 
-// What svc.configd takes at most (REP_PROTOCOL_NAME_LEN and _VALUE_LEN, less a NUL).
+// What svc.configd takes at most, in bytes (REP_PROTOCOL_NAME_LEN and _VALUE_LEN, less a NUL).
 const (
-	maxName  = 119
-	maxValue = 4095
+	MaxName  = 119
+	MaxValue = 4095
 )
 
 // Validate tells all that svc.configd would not hold: names that are none or that are there
 // twice, groups that do not persist, unknown types, values that are not in the form their
 // type is stored in, snapshots of something else. Names and values have the limits of
-// svc.configd, 119 and 4095 bytes.
+// svc.configd, 119 and 4095 bytes, of which opaque ones are stored as two hex digits each.
 func (r *Repository) Validate() error {
 	v := &validator{}
 	v.unique(nil, "service", len(r.Services), func(i int) string { return r.Services[i].Name })
@@ -153,22 +153,27 @@ func checkServiceName(name string) error {
 	return checkLength(name)
 }
 
-// checkName takes what svc.configd does (libuutil, uu_check_name): letters, digits, "-" and
-// "_", first a letter; before it may stand the like, with dots, and a comma.
 func checkName(name string) error {
-	prefix, rest, found := strings.Cut(name, ",")
-	if !found {
-		prefix, rest = "", name
-	}
-	if !identifier(rest, false) || found && !identifier(prefix, true) {
+	if !IsName(name) {
 		return fmt.Errorf("%q is no name", shorten(name))
 	}
 	return checkLength(name)
 }
 
+// IsName tells whether svc.configd takes a text as the name of an instance, a property group, its
+// type or a property, but for its length (libuutil, uu_check_name): letters, digits, "-" and "_",
+// first a letter; before it may stand the like, with dots, and a comma.
+func IsName(s string) bool {
+	prefix, rest, found := strings.Cut(s, ",")
+	if !found {
+		return identifier(s, false)
+	}
+	return identifier(prefix, true) && identifier(rest, false)
+}
+
 func checkLength(name string) error {
-	if len(name) > maxName {
-		return fmt.Errorf("name %q has %d bytes, over %d", shorten(name), len(name), maxName)
+	if len(name) > MaxName {
+		return fmt.Errorf("name %q has %d bytes, over %d", shorten(name), len(name), MaxName)
 	}
 	return nil
 }
@@ -228,10 +233,18 @@ func (t Type) checkValue(s string) error {
 	if !ok {
 		return fmt.Errorf("%q is no value of type %q", shorten(s), string(t))
 	}
-	if len(s) > maxValue {
-		return fmt.Errorf("a value of %d bytes, over %d: %q", len(s), maxValue, shorten(s))
+	if limit := t.MaxLen(); len(s) > limit {
+		return fmt.Errorf("a value of %d bytes, over %d: %q", len(s), limit, shorten(s))
 	}
 	return nil
+}
+
+// MaxLen is how long a value can be in the form in which its type is stored.
+func (t Type) MaxLen() int {
+	if t == Opaque {
+		return 2 * MaxValue // hex
+	}
+	return MaxValue
 }
 
 func isInteger(s string) bool {

@@ -307,12 +307,8 @@ func (g *group) add(line int, name string, typ smf.Type, values ...string) {
 	if err := checkName(name); err != nil {
 		p.fault(line, "%s: property %q: %v", g.e.what, g.Name+"/"+name, err)
 	}
-	limit := maxValue
-	if typ == smf.Opaque {
-		limit *= 2 // of hex
-	}
 	for _, v := range values {
-		if len(v) > limit {
+		if limit := typ.MaxLen(); len(v) > limit {
 			p.fault(line, "%s: property %q: a value of %d bytes: the limit is %d", g.e.what, g.Name+"/"+name, len(v), limit)
 		}
 	}

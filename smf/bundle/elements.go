@@ -101,8 +101,8 @@ func (e *entity) dependent(n *node) {
 		case err != nil:
 		case f.scope != "localhost":
 			err = fmt.Errorf("host %q: only \"localhost\" has services", clip(f.scope))
-		case len(f.service) > maxName:
-			err = fmt.Errorf("a name of %d bytes: the limit is %d", len(f.service), maxName)
+		case len(f.service) > smf.MaxName:
+			err = fmt.Errorf("a name of %d bytes: the limit is %d", len(f.service), smf.MaxName)
 		}
 		if err != nil {
 			e.p.fault(c.line, "%s: dependent %q: %q: %v", e.what, name, target, err)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"imagetools/smf"
 )
 
 // fmri is what an FMRI of a service names.
@@ -21,7 +23,7 @@ func parseFMRI(s string) (f fmri, err error) {
 		scope, path, _ := strings.Cut(rest, "/")
 		if scope = strings.TrimSuffix(scope, "@localhost"); scope != "" {
 			f.scope = scope
-			if !identifier(scope, false) {
+			if strings.Contains(scope, ",") || !smf.IsName(scope) {
 				return f, fmt.Errorf("host %q: %s", clip(scope), nameForm)
 			}
 		}

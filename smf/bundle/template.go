@@ -68,18 +68,18 @@ func (e *entity) document(n *node) {
 		return
 	}
 	title := n.attr("title") + n.attr("section")
-	title = title[:min(len(title), maxName)] // as svccfg cuts it
+	title = title[:min(len(title), smf.MaxName)] // as svccfg cuts it
 	e.documentGroup(n, "tm_man_"+title).addAttrs(n, "title", "section", "manpath")
 }
 
 // documentGroup is the group for a document. Of a long name the ends are kept.
 func (e *entity) documentGroup(n *node, name string) *group {
-	const half = (maxName - 2) / 2
+	const half = (smf.MaxName - 2) / 2
 	switch {
-	case len(name) > 2*maxName:
-		e.p.fault(n.line, "%s: <%s>: a name of %d bytes: the limit is %d", e.what, n.name, len(name), 2*maxName)
-		name = name[:maxName]
-	case len(name) > maxName:
+	case len(name) > 2*smf.MaxName:
+		e.p.fault(n.line, "%s: <%s>: a name of %d bytes: the limit is %d", e.what, n.name, len(name), 2*smf.MaxName)
+		name = name[:smf.MaxName]
+	case len(name) > smf.MaxName:
 		name = name[:half] + ".." + name[len(name)-half:]
 	}
 	return e.group(n.line, label(name, "_-"), templateType)
@@ -234,7 +234,7 @@ var base32Padded = base32.StdEncoding.WithPadding('-')
 // choice adds the texts of a <value>, whose name can hold what names of properties cannot.
 func (g *group) choice(n *node) {
 	name := base32Padded.EncodeToString([]byte(n.attr("name")))
-	if limit := maxName - len("value__common_name_%s"); len(name) > limit {
+	if limit := smf.MaxName - len("value__common_name_%s"); len(name) > limit {
 		g.e.p.fault(n.line, "%s: value of %q: a name of %d bytes: the limit is %d", g.e.what, g.Name, len(n.attr("name")), limit/8*5)
 		return
 	}

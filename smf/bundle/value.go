@@ -9,11 +9,8 @@ import (
 	"imagetools/smf"
 )
 
-const (
-	maxName        = 119 // REP_PROTOCOL_NAME_LEN
-	maxServiceName = maxName - len("TEMP/")
-	maxValue       = 4095 // REP_PROTOCOL_VALUE_LEN
-)
+// maxServiceName leaves room for the name that a service has while svccfg imports it.
+const maxServiceName = smf.MaxName - len("TEMP/")
 
 // types are the types of values by their names in manifests.
 var types = map[string]smf.Type{
@@ -149,34 +146,15 @@ func checkURI(s string) error {
 
 const nameForm = "letters, digits, - and _ are expected, first a letter; one comma may be in it"
 
-// checkName holds the name of an instance, a property group, its type or a property to the
-// rules: an identifier, which can have the provider before it, as in "site,foo"
-// (uu_check_name).
+// checkName holds a name to the rules of svc.configd.
 func checkName(s string) error {
-	if len(s) > maxName {
-		return fmt.Errorf("a name of %d bytes: the limit is %d", len(s), maxName)
+	if len(s) > smf.MaxName {
+		return fmt.Errorf("a name of %d bytes: the limit is %d", len(s), smf.MaxName)
 	}
-	provider, name, ok := strings.Cut(s, ",")
-	if !ok {
-		name = s
-	} else if !identifier(provider, true) {
-		return errors.New(nameForm)
-	}
-	if !identifier(name, false) {
+	if !smf.IsName(s) {
 		return errors.New(nameForm)
 	}
 	return nil
-}
-
-func identifier(s string, dots bool) bool {
-	for i := range len(s) {
-		c := s[i]
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-		if !letter && (i == 0 || !(c >= '0' && c <= '9' || c == '-' || c == '_' || dots && c == '.')) {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // checkPath is checkName for each part of the name of a service. Of parts before a slash

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"imagetools/smf"
 )
 
 // systemID is the only DTD that svccfg knows (MANIFEST_DTD_PATH).
@@ -343,5 +345,5 @@ func clip(s string) string {
 	if len(s) <= 256 {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxName], "") + "..."
+	return strings.ToValidUTF8(s[:smf.MaxName], "") + "..."
 }
