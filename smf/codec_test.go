@@ -13,7 +13,6 @@ import (
 
 	"imagetools/smf"
 	"imagetools/smf/internal/smftest"
-	"imagetools/smf/sqlite2/sqlitetest"
 )
 
 // realDatabases were made by svc.configd and svccfg of illumos; the texts say what they hold.
@@ -25,18 +24,7 @@ var realDatabases = map[string]string{
 // roundTrip writes a repository, has it judged, reads it and compares.
 func roundTrip(t testing.TB, r *smf.Repository) []byte {
 	t.Helper()
-	db, err := r.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sqlitetest.Read(t, db)
-	got, err := smf.Decode(db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want, got := smftest.Text(t, r), smftest.Text(t, got); want != got {
-		t.Errorf("written and read (-want +got):\n%s", cmp.Diff(want, got))
-	}
+	db, got := smftest.RoundTrip(t, r)
 	if changes := smf.Diff(r, got); len(changes) > 0 {
 		t.Errorf("written and read: %v", changes)
 	}

@@ -47,16 +47,7 @@ Exit status: 0 no difference, 1 differences, 2 trouble.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.A, opts.B = args[0], args[1]
 			different, err := runDiff(c.Context(), env, opts)
-			switch {
-			case err != nil && c.Context().Err() != nil:
-				return err
-			case err != nil:
-				env.Report(name, c.CommandPath(), err)
-				return cli.ExitError(2)
-			case different:
-				return cli.ExitError(1)
-			}
-			return nil
+			return exitOfDiff(c, env, different, err)
 		},
 	}
 	f := cmd.Flags()
@@ -70,6 +61,21 @@ Exit status: 0 no difference, 1 differences, 2 trouble.`,
 	f.StringVar(&opts.openB.Snapshot, "snapshot-b", "", "snapshot of B to look at (default the last)")
 	opts.source.addFlags(f)
 	return cmd
+}
+
+// exitOfDiff makes the exit status of commands that compare: 0 no difference, 1 differences, 2
+// trouble.
+func exitOfDiff(c *cobra.Command, env *cli.Env, different bool, err error) error {
+	switch {
+	case err != nil && c.Context().Err() != nil:
+		return err
+	case err != nil:
+		env.Report(name, c.CommandPath(), err)
+		return cli.ExitError(2)
+	case different:
+		return cli.ExitError(1)
+	}
+	return nil
 }
 
 func runDiff(ctx context.Context, env *cli.Env, opts diffOptions) (different bool, err error) {

@@ -104,16 +104,7 @@ Exit status: 0 no difference, 1 differences, 2 trouble.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.A, opts.B = args[0], args[1]
 			different, err := runSMFDiff(c.Context(), env, opts)
-			switch {
-			case err != nil && c.Context().Err() != nil:
-				return err
-			case err != nil:
-				env.Report(name, c.CommandPath(), err)
-				return cli.ExitError(2)
-			case different:
-				return cli.ExitError(1)
-			}
-			return nil
+			return exitOfDiff(c, env, different, err)
 		},
 	}
 	cmd.Flags().BoolVar(&opts.Brief, "brief", false, "print nothing, the exit status tells")

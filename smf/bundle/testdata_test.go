@@ -13,7 +13,6 @@ import (
 	"imagetools/smf"
 	"imagetools/smf/bundle"
 	"imagetools/smf/internal/smftest"
-	"imagetools/smf/sqlite2/sqlitetest"
 )
 
 func read(t testing.TB, path string) []byte {
@@ -59,22 +58,10 @@ func TestRealManifests(t *testing.T) {
 		t.Run(filepath.Base(want), func(t *testing.T) {
 			var repo smf.Repository
 			importAll(t, &repo, smftest.Data(t, name))
-			text := string(smftest.Data(t, want))
-			if diff := cmp.Diff(text, smftest.Text(t, &repo)); diff != "" {
+			if diff := cmp.Diff(string(smftest.Data(t, want)), smftest.Text(t, &repo)); diff != "" {
 				t.Errorf("import %s (-want +got):\n%s", name, diff)
 			}
-			db, err := repo.Encode()
-			if err != nil {
-				t.Fatal(err)
-			}
-			sqlitetest.Read(t, db)
-			again, err := smf.Decode(db)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(text, smftest.Text(t, again)); diff != "" {
-				t.Errorf("written and read (-want +got):\n%s", diff)
-			}
+			smftest.RoundTrip(t, &repo)
 		})
 	}
 }

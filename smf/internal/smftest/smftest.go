@@ -11,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"imagetools/smf"
+	"imagetools/smf/sqlite2/sqlitetest"
 )
 
 // Path is a file or folder of the test data in $IMAGETOOLS_TESTDATA, by default in
@@ -49,6 +52,25 @@ func Data(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// RoundTrip writes a repository as a database, has it judged, reads it again, and fails the test
+// if that says something else. It returns the database and what was read.
+func RoundTrip(t testing.TB, r *smf.Repository) ([]byte, *smf.Repository) {
+	t.Helper()
+	db, err := r.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sqlitetest.Read(t, db)
+	again, err := smf.Decode(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Text(t, r), Text(t, again)); d != "" {
+		t.Errorf("written and read (-want +got):\n%s", d)
+	}
+	return db, again
 }
 
 // Text is what a repository says.
