@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imagetools/internal/nobody"
 	"imagetools/tree"
 )
 
@@ -77,7 +78,7 @@ var opts = CreateOptions{Now: time.Unix(1e9, 0)}
 
 func TestCreate(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "zones")
-	becomeNobody(t, filepath.Dir(filepath.Dir(dir)))
+	nobody.Become(t, filepath.Dir(filepath.Dir(dir)))
 	store := Store{Dir: dir}
 	made, err := store.Create(t.Context(), "zones/seed-1", text(t, "one"), opts)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/nobody"
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/internal/treetest"
@@ -400,7 +401,7 @@ func TestErrors(t *testing.T) {
 
 func TestUnreadable(t *testing.T) {
 	dir := makeDir(t, "b/secret=x mode=0", "c/x=", "c/ mode=0", "a=x")
-	becomeNobody(t, dir)
+	nobody.Become(t, dir)
 	_, _, err := fromdir.Read(t.Context(), dir, fromdir.Options{})
 	want := fmt.Sprintf("open %q: permission denied\nopen %q: permission denied", filepath.Join(dir, "b/secret"), filepath.Join(dir, "c"))
 	if err == nil || err.Error() != want {

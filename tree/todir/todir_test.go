@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/nobody"
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/internal/treetest"
@@ -514,7 +515,7 @@ func TestPlanted(t *testing.T) {
 func TestNothingLeft(t *testing.T) {
 	bad := errors.New("bad disk")
 	top := t.TempDir()
-	becomeNobody(t, top)
+	nobody.Become(t, top)
 	for _, dir := range []string{"/exists", "/home"} {
 		if err := os.Mkdir(top+dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -577,7 +578,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestOwnerNeedsRoot(t *testing.T) {
 	top := t.TempDir()
-	becomeNobody(t, top)
+	nobody.Become(t, top)
 	_, err := todir.Extract(t.Context(), sample(t).seal(), filepath.Join(top, "x"), todir.Options{SameOwner: true})
 	hint, ok := errors.AsType[*source.HintError](err)
 	if !ok || !errors.Is(err, unix.EPERM) || !strings.Contains(hint.Hint(), "METALOG") {
