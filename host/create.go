@@ -9,50 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
+	"imagetools/internal/shell"
 	"imagetools/tree"
 	"imagetools/tree/todir"
 )
-
-// CreateOptions say how a dataset is made. The zero value makes one where there is none.
-type CreateOptions struct {
-	Replace  bool      // a dataset of that name, if there is one
-	Now      time.Time // stands in the names of temporary folders and datasets
-	Progress func(names int)
-	Note     func(text string) // is told of what killed runs left, and of how it was put right
-}
-
-func (o *CreateOptions) note(format string, args ...any) {
-	if o.Note != nil {
-		o.Note(fmt.Sprintf(format, args...))
-	}
-}
-
-// Created is a dataset that was made.
-type Created struct {
-	Name     string // POOL/NAME
-	Path     string // of its folder, or where it is mounted
-	Metalog  string // of its METALOG; "" in a pool
-	Replaced bool
-	Report   *todir.Report
-}
-
-// ErrExists says that there is a dataset of that name already.
-var ErrExists = errors.New("exists already")
-
-// Home is a place where datasets can be made: [Store] and [*PoolHome].
-type Home interface {
-	// Check tells whether a dataset called name, with the pool or without, could be made.
-	// The error is [ErrExists] if there is one and it is not to be replaced.
-	Check(ctx context.Context, name string, replace bool) error
-
-	// Create makes the dataset from a sealed tree, and gives it its name, and an older one's
-	// end, when it is complete and on the disk. After an error, or when ctx ends, everything
-	// is as before; a kill leaves an older dataset under its name or puts it back when a
-	// dataset of that name is made the next time.
-	Create(ctx context.Context, name string, t *tree.Tree, opts CreateOptions) (*Created, error)
-}
 
 // maxNewName is the longest name of a new dataset, without its pool: temporary ones are longer.
 const maxNewName = 150
@@ -126,6 +87,15 @@ func (s Store) Create(ctx context.Context, name string, t *tree.Tree, opts Creat
 	if err != nil {
 		return nil, err
 	}
+	c := &Created{Name: Pool + "/" + short, Path: filepath.Join(s.Dir, short)}
+	c.Metalog = metalogOf(c.Path)
+	if s.DryRun != nil {
+		if err := s.checkFree(short, opts.Replace); err != nil {
+			return nil, err
+		}
+		_, err := fmt.Fprintf(s.DryRun, "# written would be %s and %s\n", shell.Quote(c.Path), shell.Quote(c.Metalog))
+		return c, err
+	}
 	me, err := self(opts.Now)
 	if err != nil {
 		return nil, err
@@ -141,8 +111,6 @@ func (s Store) Create(ctx context.Context, name string, t *tree.Tree, opts Creat
 	if err != nil {
 		return nil, fmt.Errorf("make the store: %w", err)
 	}
-	c := &Created{Name: Pool + "/" + short, Path: filepath.Join(s.Dir, short)}
-	c.Metalog = metalogOf(c.Path)
 	if err := s.clean(short, me, &opts); err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func TestCreate(t *testing.T) {
 		t.Errorf("made %+v", made)
 	}
 	check(t, dir, "seed-1.mtree", "seed-1/root/file=one")
-	found, err := store.Lookup("seed-1")
+	found, err := store.lookup("seed-1")
 	if err != nil || !strings.HasSuffix(found.Metalog, "seed-1.mtree") {
 		t.Errorf("it is found as %+v, %v", found, err)
 	}

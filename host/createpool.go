@@ -13,21 +13,38 @@ import (
 	"imagetools/tree/todir"
 )
 
-// PoolHome is a ZFS pool as a place where datasets can be made.
+// PoolHome is a ZFS pool.
 type PoolHome struct {
 	Pool string
 	zfs  *ZFS
 }
 
-// Home returns the pool of a name, or fs.ErrNotExist if this ZFS has none.
-func (z *ZFS) Home(ctx context.Context, pool string) (*PoolHome, error) {
-	if strings.Contains(pool, "/") {
-		return nil, fmt.Errorf("%q is not the name of a pool", pool)
+// exists looks whether this ZFS has the pool; if not, the error is fs.ErrNotExist.
+func (p *PoolHome) exists(ctx context.Context) error {
+	if strings.Contains(p.Pool, "/") {
+		return fmt.Errorf("%q is not the name of a pool", p.Pool)
 	}
-	if _, err := z.Lookup(ctx, pool); err != nil {
+	_, err := p.zfs.Lookup(ctx, p.Pool)
+	return err
+}
+
+// String implements [Home].
+func (p *PoolHome) String() string { return fmt.Sprintf("the ZFS pool %q", p.Pool) }
+
+// Lookup implements [Home]. The dataset can be at any depth; a name with a slash begins with the
+// pool.
+func (p *PoolHome) Lookup(ctx context.Context, name string) (Dataset, error) {
+	if !strings.Contains(name, "/") {
+		name = p.Pool + "/" + name
+	}
+	if !strings.HasPrefix(name, p.Pool+"/") {
+		return nil, &absentError{"dataset", name, "in " + p.String()}
+	}
+	d, err := p.zfs.Lookup(ctx, name)
+	if err != nil {
 		return nil, err
 	}
-	return &PoolHome{Pool: pool, zfs: z}, nil
+	return d, nil
 }
 
 // Check implements [Home].
@@ -87,6 +104,10 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 		return nil, err
 	}
 	c := &Created{Name: p.Pool + "/" + short}
+	show := p.zfs.host.DryRun
+	if show != nil {
+		opts.Note = nil // nothing is put right
+	}
 	if err := p.clean(ctx, short, me, &opts); err != nil {
 		return nil, err
 	}
@@ -104,6 +125,15 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 	}()
 	if err := p.run(ctx, "create", temp); err != nil {
 		return nil, err
+	}
+	if show != nil {
+		if _, err := fmt.Fprintf(show, "# written would be %d names below where that is mounted\n", t.Len()); err != nil {
+			return nil, err
+		}
+		if c.Replaced, err = p.commit(ctx, short, temp, opts.Replace); err != nil {
+			return nil, err
+		}
+		return c, p.run(ctx, "mount", c.Name)
 	}
 	mountpoint, err := p.mountpoint(ctx, temp)
 	if err != nil {

@@ -9,8 +9,10 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,18 +27,43 @@ const Pool = "zones"
 const DefaultStore = "./" + Pool
 
 // Store is a directory store.
-type Store struct{ Dir string }
+type Store struct {
+	Dir    string
+	DryRun io.Writer // if not nil, gets what would be made, and nothing is; see [Host]
+}
 
-// Dataset is a dataset in a store.
-type Dataset struct {
+// String implements [Home].
+func (s Store) String() string { return fmt.Sprintf("the directory store %q", s.Dir) }
+
+// StoreDataset is a dataset in a store.
+type StoreDataset struct {
 	Name    string // with the pool: zones/NAME
 	Path    string // of its folder
 	Metalog string // of its METALOG; empty if it has none
 }
 
-// Lookup returns the dataset that name stands for: NAME or zones/NAME. A dataset that does
-// not exist gives fs.ErrNotExist.
-func (s Store) Lookup(name string) (*Dataset, error) {
+// String implements [Dataset].
+func (d *StoreDataset) String() string { return fmt.Sprintf("the dataset %q", d.Path) }
+
+// Folder implements [Dataset].
+func (d *StoreDataset) Folder(context.Context) (*Folder, error) {
+	return &Folder{Path: d.Path, Metalog: d.Metalog}, nil
+}
+
+// Lookup implements [Home]. The path of its folder is a name of a dataset, too.
+func (s Store) Lookup(_ context.Context, name string) (Dataset, error) {
+	d, err := s.lookupPath(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		d, err = s.lookup(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// lookup returns the dataset called NAME or zones/NAME.
+func (s Store) lookup(name string) (*StoreDataset, error) {
 	short := strings.TrimPrefix(name, Pool+"/")
 	if short == "" || short == "." || short == ".." || strings.ContainsAny(short, "/\x00") {
 		return nil, fmt.Errorf("dataset %q: %w", name, fs.ErrNotExist)
@@ -52,16 +79,16 @@ func (s Store) Lookup(name string) (*Dataset, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("dataset %q: %q is no folder: %w", name, path, fs.ErrNotExist)
 	}
-	d := &Dataset{Name: Pool + "/" + short, Path: path}
+	d := &StoreDataset{Name: Pool + "/" + short, Path: path}
 	if d.Metalog, err = Metalog(path); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// LookupPath returns the dataset whose folder is at path, or fs.ErrNotExist if path is no
+// lookupPath returns the dataset whose folder is at path, or fs.ErrNotExist if path is no
 // folder directly below the store.
-func (s Store) LookupPath(path string) (*Dataset, error) {
+func (s Store) lookupPath(path string) (*StoreDataset, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -73,7 +100,7 @@ func (s Store) LookupPath(path string) (*Dataset, error) {
 	if filepath.Dir(abs) != store {
 		return nil, fmt.Errorf("%q is not in the store %q: %w", path, s.Dir, fs.ErrNotExist)
 	}
-	return s.Lookup(filepath.Base(abs))
+	return s.lookup(filepath.Base(abs))
 }
 
 // Metalog returns the path of the METALOG beside a folder, DIR.mtree; empty if there is none.

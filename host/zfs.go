@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"imagetools/internal/shell"
+	"imagetools/tree/source"
 )
 
 // ZFS is the zfs(8) of this host. It is used with what illumos, OpenZFS and zfs-fuse have in
@@ -38,6 +42,27 @@ type PoolDataset struct {
 	Mountpoint string // as the property is: a path, "none", "legacy", or "-" for a volume
 
 	zfs *ZFS
+}
+
+// String implements [Dataset].
+func (d *PoolDataset) String() string { return fmt.Sprintf("the ZFS dataset %q", d.Name) }
+
+// Folder implements [Dataset]: where a file system is mounted that belongs to no zone that runs.
+func (d *PoolDataset) Folder(ctx context.Context) (*Folder, error) {
+	if d.Volume {
+		return nil, fmt.Errorf("dataset %q is a volume: the files in a disk cannot be reached", d.Name)
+	}
+	if err := d.CheckZones(ctx); err != nil {
+		return nil, err
+	}
+	if !path.IsAbs(d.Mountpoint) {
+		return nil, source.WithHint(fmt.Errorf("dataset %q: its mountpoint is %q", d.Name, d.Mountpoint),
+			"mount it somewhere, and name that folder, with --as-dataset")
+	}
+	if _, err := os.Stat(d.Mountpoint); err != nil {
+		return nil, source.WithHint(fmt.Errorf("dataset %q: %w", d.Name, err), "zfs mount "+shell.Quote(d.Name))
+	}
+	return &Folder{Path: d.Mountpoint}, nil
 }
 
 // maxName is the longest name of a dataset or snapshot in bytes (ZFS_MAX_DATASET_NAME_LEN).

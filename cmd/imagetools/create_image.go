@@ -114,7 +114,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
   xzcat disk.raw.xz | imagetools create-image debian-12.1 - --type zvol --os linux
   imagetools create-image base-64-24.4.0 zones/base -m manifest.json
   imagetools create-image --incremental web-1.1 54f1cc77-68f1-42ab-acac-5c4f64f5d6e0
-  imagetools create-image disk-1.0 --pool tank vm/disk0 -m manifest.json`,
+  imagetools create-image disk-1.0 tank/vm/disk0 -m manifest.json`,
 		Args: exactArgs("NAME-VERSION", "SOURCE"),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts.NameVersion, opts.Source = args[0], args[1]
@@ -371,10 +371,7 @@ func (s *sending) Read(p []byte) (int, error) {
 // snapshots that other runs took.
 func (o *createImageOptions) prepareDataset(ctx context.Context, env *cli.Env, ds *host.PoolDataset) error {
 	if err := ds.CheckZones(ctx); err != nil {
-		if running, ok := errors.AsType[*host.RunningZoneError](err); ok {
-			err = haltHint(err, running.Zone)
-		}
-		return err
+		return withHaltHint(err)
 	}
 	if !o.Quiet {
 		fmt.Fprintf(env.Stderr, "dataset %s in ZFS: %s\n", ds.Name, map[bool]string{false: "file system", true: "volume"}[ds.Volume])

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,7 +92,7 @@ older seed is as it was.`,
 	f.StringVar(&opts.Store, "store", "", "make it in this folder (default, without a pool: $IMAGETOOLS_STORE, or "+host.DefaultStore+")")
 	f.StringVar(&opts.Pool, "pool", "", "make it in this ZFS pool (default "+host.Pool+", if this host has it)")
 	f.BoolVar(&opts.Force, "force", false, "replace a seed of that name")
-	f.BoolVar(&opts.DryRun, "dry-run", false, "say what would be done, and make nothing")
+	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and make nothing")
 	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors")
 	f.BoolVar(&opts.JSON, "json", false, "print what was done as JSON")
 	cmd.MarkFlagsMutuallyExclusive("overlay", "without-overlay")
@@ -105,7 +104,7 @@ older seed is as it was.`,
 }
 
 func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) error {
-	home, at, err := datasetHome(ctx, env, opts.Store, opts.Pool)
+	home, err := opts.home(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -135,9 +134,6 @@ func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) er
 	for _, w := range s.Warnings {
 		env.Warnf("%v", w)
 	}
-	if opts.DryRun {
-		return opts.print(env, places, s, at, nil)
-	}
 	made, err := home.Create(ctx, opts.Seed, s.Tree, host.CreateOptions{
 		Replace: opts.Force, Now: env.Now(),
 		Progress: func(names int) { progress.Count("writing names", int64(names)) },
@@ -147,7 +143,10 @@ func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) er
 	if err != nil {
 		return withForceHint(err)
 	}
-	return opts.print(env, places, s, at, made)
+	if opts.DryRun {
+		made = nil
+	}
+	return opts.print(env, places, s, home.String(), made)
 }
 
 // build makes the tree. The function that it returns releases what the tree refers to.
@@ -188,27 +187,24 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 	return s, closer, nil
 }
 
-// datasetHome decides where a new dataset goes, and says it in words.
-func datasetHome(ctx context.Context, env *cli.Env, store, pool string) (host.Home, string, error) {
-	zfs := (&host.Host{}).ZFS()
-	if pool != "" && zfs == nil {
-		return nil, "", fmt.Errorf("--pool %s needs ZFS, and there is no program zfs on this host", pool)
-	}
-	if store == "" && zfs != nil {
-		home, err := zfs.Home(ctx, cmp.Or(pool, host.Pool))
-		switch {
-		case err == nil:
-			return home, fmt.Sprintf("the ZFS pool %q", home.Pool), nil
-		case ctx.Err() != nil:
-			return nil, "", ctx.Err()
-		case pool != "":
-			return nil, "", err
-		case !errors.Is(err, fs.ErrNotExist):
-			env.Warnf("ZFS cannot tell whether there is a pool %q, so the directory store is taken: %v", host.Pool, err)
+// home decides where the seed goes.
+func (o *createSeedOptions) home(ctx context.Context, env *cli.Env) (host.Home, error) {
+	h := &host.Host{}
+	if o.DryRun {
+		h.DryRun = env.Stdout
+		if o.Quiet || o.JSON {
+			h.DryRun = io.Discard
 		}
 	}
-	dir := cmp.Or(store, env.Getenv("IMAGETOOLS_STORE"), host.DefaultStore)
-	return host.Store{Dir: dir}, fmt.Sprintf("the directory store %q", dir), nil
+	homes, err := h.Homes(host.HomeOptions{Pool: o.Pool, Store: o.Store, DefaultStore: env.Getenv(storeVariable)})
+	if err != nil {
+		return nil, err
+	}
+	home, doubt, err := host.FirstHome(ctx, homes)
+	if doubt != nil {
+		env.Warnf("ZFS cannot tell whether there is a pool %q, so the directory store is taken: %v", host.Pool, doubt)
+	}
+	return home, err
 }
 
 func withForceHint(err error) error {

@@ -85,7 +85,10 @@ func locateVM(ctx context.Context, env *cli.Env, h *host.Host, arg string, at *p
 		return nil, fmt.Errorf("virtual machine %s: there is no program zfs on this host", vm.UUID)
 	}
 	ds, err := zfs.Lookup(ctx, source.Dataset)
-	return &place{inPool: ds, vm: source}, err
+	if err != nil {
+		return nil, err
+	}
+	return &place{dataset: ds, inPool: ds, vm: source}, nil
 }
 
 // describe completes the options with what the machine says of its image, as imgadm create

@@ -154,7 +154,7 @@ func TestLocateVM(t *testing.T) {
 	var stderr strings.Builder
 	env := &cli.Env{Stderr: &stderr}
 	errAmbiguous := errors.New("it is two things")
-	dataset := func(name string) *place { return &place{inPool: &host.PoolDataset{Name: name}} }
+	dataset := func(name string) *place { return placeOf(&host.PoolDataset{Name: name}) }
 	for _, test := range []struct {
 		arg      string
 		at       *place

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path"
 
 	"imagetools/host"
 	"imagetools/internal/cli"
@@ -68,11 +68,13 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 		return nil, err
 	}
 	isDataset := o.source.AsDataset || at.dataset != nil
-	if at.inPool != nil {
-		if at.path, err = mountedAt(ctx, at.inPool); err != nil {
-			return nil, err
+	if at.dataset != nil {
+		folder, err := at.dataset.Folder(ctx)
+		if err != nil {
+			return nil, withHaltHint(err)
 		}
-		isDataset = true
+		at.path = folder.Path
+		o.source.Metalog = cmp.Or(o.source.Metalog, folder.Metalog, "none")
 	}
 	info, err := os.Stat(at.path)
 	if at.path == "-" || err == nil && !info.IsDir() {
@@ -84,17 +86,13 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 	if err != nil {
 		return nil, err
 	}
-	if at.inPool == nil {
-		if err := checkZonesAt(ctx, h, at.path); err != nil {
+	if err := checkZonesAt(ctx, h, at.path); err != nil {
+		return nil, err
+	}
+	if o.source.Metalog == "" {
+		if o.source.Metalog, err = host.Metalog(at.path); err != nil {
 			return nil, err
 		}
-		if o.source.Metalog == "" {
-			if o.source.Metalog, err = host.Metalog(at.path); err != nil {
-				return nil, err
-			}
-		}
-	} else if o.source.Metalog == "" {
-		o.source.Metalog = "none"
 	}
 	withMetalog := o.source.Metalog != "" && o.source.Metalog != "none"
 	if o.Output == "" && !withMetalog {
@@ -167,27 +165,10 @@ func (t *prepareTarget) use(top *rootfs.FS, isDataset bool) (err error) {
 	return err
 }
 
-// mountedAt returns where a dataset of a halted zone is mounted.
-func mountedAt(ctx context.Context, ds *host.PoolDataset) (string, error) {
-	if ds.Volume {
-		return "", fmt.Errorf("dataset %q is a volume: the files in a disk cannot be reached", ds.Name)
-	}
-	if err := checkHalted(ctx, ds); err != nil {
-		return "", err
-	}
-	if !path.IsAbs(ds.Mountpoint) {
-		return "", cli.Hint(fmt.Errorf("dataset %q: its mountpoint is %q", ds.Name, ds.Mountpoint), "mount it somewhere, and name that folder, with --as-dataset")
-	}
-	if _, err := os.Stat(ds.Mountpoint); err != nil {
-		return "", cli.Hint(fmt.Errorf("dataset %q: %w", ds.Name, err), "zfs mount "+shell.Quote(ds.Name))
-	}
-	return ds.Mountpoint, nil
-}
-
-func checkHalted(ctx context.Context, ds *host.PoolDataset) error {
-	err := ds.CheckZones(ctx)
+// withHaltHint says how to halt a zone that is in the way.
+func withHaltHint(err error) error {
 	if running, ok := errors.AsType[*host.RunningZoneError](err); ok {
-		err = haltHint(err, running.Zone)
+		return haltHint(err, running.Zone)
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (o *sourceOptions) addFlags(f *pflag.FlagSet) {
 
 // addPlaceFlags adds those that say where the tree is, which the command calls what.
 func (o *sourceOptions) addPlaceFlags(f *pflag.FlagSet, what string) {
-	f.StringVar(&o.Store, "store", "", "folder that holds datasets (default $IMAGETOOLS_STORE, or "+host.DefaultStore+")")
+	f.StringVar(&o.Store, "store", "", "folder that holds datasets, in place of ZFS (default $IMAGETOOLS_STORE, or "+host.DefaultStore+", beside ZFS)")
 	f.StringVar(&o.Pool, "pool", "", "ZFS pool of which "+what+" is a dataset, and nothing else (default "+host.Pool+", if "+what+" is one there)")
 	f.BoolVar(&o.AsDataset, "as-dataset", false, what+" is the whole dataset, not what lies under root/")
 	f.StringVar(&o.Metalog, "metalog", "", "mtree file with owners and modes, or none (default DIR.mtree if it exists)")
@@ -80,21 +80,29 @@ func (s *openedSource) report(env *cli.Env) {
 	}
 }
 
-// place is where a SOURCE argument leads: to a path, or to a dataset of a ZFS.
+// place is where a SOURCE argument leads: to a path or to a dataset.
 type place struct {
-	path    string // "-" for standard input
-	disk    bool   // the path is that of a disk
-	dataset *host.Dataset
-	inPool  *host.PoolDataset
-	vm      *vmSource // that inPool belongs to, if SOURCE says a virtual machine
+	path    string            // "-" for standard input, "" for a dataset of a ZFS
+	disk    bool              // the path is that of a disk
+	dataset host.Dataset      // nil if it is a path only
+	inPool  *host.PoolDataset // that, if it is in a ZFS
+	vm      *vmSource         // that inPool belongs to, if SOURCE says a virtual machine
+}
+
+func placeOf(ds host.Dataset) *place {
+	switch ds := ds.(type) {
+	case *host.PoolDataset:
+		return &place{dataset: ds, inPool: ds}
+	case *host.StoreDataset:
+		return &place{dataset: ds, path: ds.Path}
+	}
+	return nil
 }
 
 func (p *place) String() string {
 	switch {
-	case p.inPool != nil:
-		return fmt.Sprintf("the ZFS dataset %q", p.inPool.Name)
 	case p.dataset != nil:
-		return fmt.Sprintf("the dataset %q", p.path)
+		return p.dataset.String()
 	case p.path == "-":
 		return "standard input"
 	case !strings.Contains(p.path, "/"):
@@ -103,93 +111,103 @@ func (p *place) String() string {
 	return fmt.Sprintf("the path %q", p.path)
 }
 
+// storeVariable names the store where no option does.
+const storeVariable = "IMAGETOOLS_STORE"
+
+// homes returns where SOURCE may be a dataset. One that names a pool may be one there.
+func (o *sourceOptions) homes(env *cli.Env, arg string) ([]host.Home, error) {
+	at := host.HomeOptions{Pool: o.Pool, Store: o.Store, DefaultStore: env.Getenv(storeVariable)}
+	pool, _, withPool := strings.Cut(arg, "/")
+	if withPool && host.IsDatasetName(arg) {
+		at.DefaultPool = pool
+	}
+	short := strings.TrimPrefix(arg, o.Pool+"/")
+	if o.Pool != "" && (withPool && short == arg || !host.IsDatasetName(o.Pool+"/"+short)) {
+		return nil, cli.Usagef("source %q: with --pool %s it must be NAME or %[2]s/NAME", arg, o.Pool)
+	}
+	homes, err := o.host.Homes(at)
+	if err != nil {
+		err = fmt.Errorf("source %q: %w", arg, err)
+	}
+	return homes, err
+}
+
 // locate reads SOURCE as the design has it: a name without a slash, zones/NAME or a path into
 // the store is a dataset if there is one, in a ZFS pool or in the store; anything else is a
 // path.
 func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (*place, error) {
-	inPool, poolErr := lookupPool(ctx, &opts.host, arg, opts.Pool)
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+	homes, err := opts.homes(env, arg)
+	if err != nil {
+		return nil, err
 	}
 	if opts.Pool != "" {
-		return &place{inPool: inPool}, poolErr
+		ds, err := homes[0].Lookup(ctx, arg)
+		return placeOf(ds), err
 	}
 	if arg == "-" {
 		return &place{path: arg}, nil
 	}
-	store := host.Store{Dir: cmp.Or(opts.Store, env.Getenv("IMAGETOOLS_STORE"), host.DefaultStore)}
-	ds, err := store.LookupPath(arg)
-	named := !strings.Contains(arg, "/") || strings.HasPrefix(arg, host.Pool+"/")
-	if errors.Is(err, fs.ErrNotExist) && named {
-		ds, err = store.Lookup(arg)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	var inPool, inStore *place
+	var doubt error // of a ZFS that cannot tell
+	for _, home := range homes {
+		ds, err := home.Lookup(ctx, arg)
+		_, isStore := home.(host.Store)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case err == nil && isStore:
+			inStore = placeOf(ds)
+		case err == nil:
+			inPool = placeOf(ds)
+		case errors.Is(err, fs.ErrNotExist):
+		case isStore:
+			return nil, err
+		default:
+			doubt = err
+		}
 	}
 	_, statErr := os.Stat(arg)
 	if inPool != nil {
-		return only(inPool, arg, statErr == nil, ds)
+		return only(inPool, arg, statErr == nil, inStore)
 	}
-	unsure := !errors.Is(poolErr, fs.ErrNotExist)
 	switch {
-	case ds == nil && statErr != nil:
+	case inStore == nil && statErr != nil:
 		err := fmt.Errorf("source %q: %w", arg, errors.Unwrap(statErr))
-		if unsure {
-			err = fmt.Errorf("%w, and of datasets ZFS cannot tell: %w", err, poolErr)
+		if doubt != nil {
+			err = fmt.Errorf("%w, and of datasets ZFS cannot tell: %w", err, doubt)
 		}
-		if named {
+		if store, ok := homes[len(homes)-1].(host.Store); ok && (!strings.Contains(arg, "/") || strings.HasPrefix(arg, host.Pool+"/")) {
 			err = cli.Hint(err, fmt.Sprintf("there is no dataset %q in the store %q either; --store names another, --pool a ZFS pool", arg, store.Dir))
 		}
 		return nil, err
-	case ds != nil && statErr == nil && !samePath(arg, ds.Path):
-		return nil, cli.Hint(fmt.Errorf("source %q: it is the dataset %q and the path %q", arg, ds.Path, "./"+arg),
+	case inStore != nil && statErr == nil && !samePath(arg, inStore.path):
+		return nil, cli.Hint(fmt.Errorf("source %q: it is %v and the path %q", arg, inStore, "./"+arg),
 			"name the path with ./ before it, or the dataset by its path")
 	}
-	if unsure {
-		env.Warnf("ZFS cannot tell whether %q is a dataset, so it is taken for a folder or file: %v", arg, poolErr)
+	if doubt != nil {
+		env.Warnf("ZFS cannot tell whether %q is a dataset, so it is taken for a folder or file: %v", arg, doubt)
 	}
-	if ds == nil {
-		return &place{path: arg}, nil
+	if inStore != nil {
+		return inStore, nil
 	}
-	return &place{path: ds.Path, dataset: ds}, nil
-}
-
-// lookupPool returns the dataset that SOURCE names in the ZFS of this host; fs.ErrNotExist says
-// that there is none. With a pool, SOURCE must be a dataset in it.
-func lookupPool(ctx context.Context, h *host.Host, arg, pool string) (*host.PoolDataset, error) {
-	name := arg
-	if !strings.Contains(arg, "/") {
-		name = cmp.Or(pool, host.Pool) + "/" + arg
-	}
-	if pool != "" && (!host.IsDatasetName(name) || !strings.HasPrefix(name, pool+"/")) {
-		return nil, cli.Usagef("source %q: with --pool %s it must be NAME or %[2]s/NAME", arg, pool)
-	}
-	zfs := h.ZFS()
-	switch {
-	case zfs == nil && pool != "":
-		return nil, fmt.Errorf("source %q: --pool needs ZFS, and there is no program zfs on this host", arg)
-	case zfs == nil || !host.IsDatasetName(name):
-		return nil, fs.ErrNotExist
-	}
-	return zfs.Lookup(ctx, name)
+	return &place{path: arg}, nil
 }
 
 // only returns a dataset of a ZFS if SOURCE can be nothing else.
-func only(inPool *host.PoolDataset, arg string, isPath bool, inStore *host.Dataset) (*place, error) {
-	other := ""
+func only(at *place, arg string, isPath bool, inStore *place) (*place, error) {
+	other, mountpoint := "", at.inPool.Mountpoint
 	switch {
-	case isPath && !samePath(arg, inPool.Mountpoint):
+	case isPath && !samePath(arg, mountpoint):
 		other = fmt.Sprintf("path %q", "./"+arg)
-	case inStore != nil && !samePath(inStore.Path, inPool.Mountpoint):
-		other = fmt.Sprintf("folder %q of the store", inStore.Path)
+	case inStore != nil && !samePath(inStore.path, mountpoint):
+		other = fmt.Sprintf("folder %q of the store", inStore.path)
 	default:
-		return &place{inPool: inPool}, nil
+		return at, nil
 	}
-	pool, _, _ := strings.Cut(inPool.Name, "/")
-	return nil, cli.Hint(fmt.Errorf("source %q: it is the ZFS dataset %q and the %s", arg, inPool.Name, other),
+	pool, _, _ := strings.Cut(at.inPool.Name, "/")
+	return nil, cli.Hint(fmt.Errorf("source %q: it is %v and the %s", arg, at, other),
 		fmt.Sprintf("with --pool %s it is the ZFS dataset; name a folder with ./ before it", pool))
 }
-
 func samePath(a, b string) bool {
 	x, errA := os.Stat(a)
 	y, errB := os.Stat(b)
@@ -232,9 +250,9 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
 	s := &openedSource{what: fmt.Sprintf("directory %q", at.path)}
 	metalog := opts.Metalog
-	if at.dataset != nil {
-		s.what = fmt.Sprintf("dataset %s (%q)", at.dataset.Name, at.path)
-		metalog = cmp.Or(metalog, at.dataset.Metalog)
+	if ds, ok := at.dataset.(*host.StoreDataset); ok {
+		s.what = fmt.Sprintf("dataset %s (%q)", ds.Name, at.path)
+		metalog = cmp.Or(metalog, ds.Metalog)
 	} else if metalog == "" {
 		var err error
 		if metalog, err = host.Metalog(at.path); err != nil {
