@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"imagetools/internal/shell"
 )
 
 // Svccfg are the svccfg and svc.configd that a smartos-live build makes to run where it is
@@ -76,6 +78,11 @@ func (s *Svccfg) Repository(ctx context.Context, manifests []ServiceManifest, im
 		}
 	}
 	return readRepository(db)
+}
+
+// Shown is the command that imports a manifest, which is handed to it as a temporary file.
+func (s *Svccfg) Shown(manifest string) string {
+	return shell.Join([]string{s.svccfg, "import", manifest})
 }
 
 // isSvccfgVariable finds what others set for svccfg: it would change the outcome.

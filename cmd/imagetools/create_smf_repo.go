@@ -120,6 +120,11 @@ func runCreateSMFRepo(ctx context.Context, env *cli.Env, opts createSMFRepoOptio
 			return err
 		}
 	}
+	if opts.DryRun && opts.Svccfg {
+		if err := opts.showSvccfg(env, manifests); err != nil {
+			return err
+		}
+	}
 	made := madeRepository{Repository: opts.Output, Manifests: jsonManifests(manifests)}
 	if !opts.DryRun {
 		repository, db, err := opts.make(ctx, env, manifests)
@@ -185,9 +190,9 @@ func (o *createSMFRepoOptions) make(ctx context.Context, env *cli.Env, manifests
 }
 
 func (o *createSMFRepoOptions) runSvccfg(ctx context.Context, env *cli.Env, manifests []list.Manifest) (*smf.Repository, []byte, error) {
-	svccfg, err := host.FindSvccfg(o.SmartOSLive)
+	svccfg, err := o.findSvccfg()
 	if err != nil {
-		return nil, nil, cli.Hint(err, "without --svccfg the repository is made without them")
+		return nil, nil, err
 	}
 	var files []host.ServiceManifest
 	for _, m := range manifests {
@@ -206,6 +211,31 @@ func (o *createSMFRepoOptions) runSvccfg(ctx context.Context, env *cli.Env, mani
 		return nil, nil, fmt.Errorf("what svccfg made: %w", err)
 	}
 	return repository, db, nil
+}
+
+func (o *createSMFRepoOptions) findSvccfg() (*host.Svccfg, error) {
+	svccfg, err := host.FindSvccfg(o.SmartOSLive)
+	if err != nil {
+		err = cli.Hint(err, "without --svccfg the repository is made without them")
+	}
+	return svccfg, err
+}
+
+// showSvccfg says in a dry run what would be run.
+func (o *createSMFRepoOptions) showSvccfg(env *cli.Env, manifests []list.Manifest) error {
+	svccfg, err := o.findSvccfg()
+	if err != nil || o.Quiet || o.JSON {
+		return err
+	}
+	for _, m := range manifests {
+		if m.Place == "" {
+			continue
+		}
+		if _, err := fmt.Fprintln(env.Stdout, printable(svccfg.Shown(m.Name))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkRepositoryPath looks for what is in the way of a repository.

@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"imagetools/internal/cli"
+	"imagetools/internal/shell"
 	"imagetools/tree"
 	"imagetools/tree/todir"
 	"imagetools/tree/totar"
@@ -30,6 +32,7 @@ type extractOptions struct {
 	SameOwner bool
 	Devices   bool
 	Force     bool
+	DryRun    bool
 	Quiet     bool
 	JSON      bool
 }
@@ -80,6 +83,7 @@ without a name.`,
 	f.BoolVar(&opts.SameOwner, "same-owner", false, "set owners, set-id bits and all extended attributes on disk")
 	f.BoolVar(&opts.Devices, "devices", false, "make devices and sockets on disk")
 	f.BoolVar(&opts.Force, "force", false, "replace a tar or raw file that exists")
+	f.BoolVar(&opts.DryRun, "dry-run", false, "look at everything, say what would be written, and write nothing")
 	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but errors")
 	f.BoolVar(&opts.JSON, "json", false, "print what was written as JSON")
 	opts.addFlags(f)
@@ -131,10 +135,28 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 	if err != nil {
 		return err
 	}
+	if opts.Tar != "" && opts.DryRun {
+		return opts.show(env, opts.Tar)
+	}
 	if opts.Tar != "" {
 		return opts.writeTar(ctx, env, t, progress)
 	}
 	return opts.writeDir(ctx, env, t, progress)
+}
+
+// show says in a dry run what would be written.
+func (o *extractOptions) show(env *cli.Env, paths ...string) error {
+	if o.Quiet || o.JSON {
+		return nil
+	}
+	for i, p := range paths {
+		paths[i] = shell.Quote(p)
+		if p == "-" {
+			paths[i] = "standard output"
+		}
+	}
+	_, err := fmt.Fprintf(env.Stdout, "# written would be %s\n", strings.Join(paths, " and "))
+	return err
 }
 
 // checkNewFile reports what is in the way of a file that is to be written; "" and "-" are none.
@@ -166,7 +188,7 @@ func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tre
 	}
 	zpl.ByPlace(files)
 	to := todir.Options{
-		Paths: paths, SameOwner: o.SameOwner, Devices: o.Devices, Order: files,
+		Paths: paths, SameOwner: o.SameOwner, Devices: o.Devices, Order: files, DryRun: o.DryRun,
 		Progress: func(names int) { progress.Count("writing names", int64(names)) },
 	}
 	if o.Metalog == "none" {
@@ -179,9 +201,18 @@ func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tre
 	if err != nil {
 		return err
 	}
+	if o.DryRun {
+		written := []string{o.Dir}
+		if rep.Metalog != "" {
+			written = append(written, rep.Metalog)
+		}
+		if err := o.show(env, written...); err != nil {
+			return err
+		}
+	}
 	if o.JSON {
 		return printJSON(env.Stdout, map[string]any{
-			"directory": o.Dir, "metalog": rep.Metalog, "names": rep.Counts.Names(), "files": rep.Counts.Files, "bytes": rep.Counts.Bytes,
+			"dry_run": o.DryRun, "directory": o.Dir, "metalog": rep.Metalog, "names": rep.Counts.Names(), "files": rep.Counts.Files, "bytes": rep.Counts.Bytes,
 			"owners_in_metalog": rep.Owners, "set_id_in_metalog": rep.SetIDs, "special_in_metalog": rep.Special,
 			"xattrs_in_metalog": rep.Xattrs, "acls_in_metalog": rep.ACLs,
 		})
@@ -243,6 +274,9 @@ func (o *extractOptions) writeRaw(ctx context.Context, env *cli.Env, img *opened
 	v, err := img.volume()
 	if err != nil {
 		return err
+	}
+	if o.DryRun {
+		return o.show(env, o.Raw)
 	}
 	if o.Raw == "-" {
 		return copyFile(ctx, env.Stdout, v, v.Size)

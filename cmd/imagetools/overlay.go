@@ -10,6 +10,7 @@ import (
 
 	"imagetools/base"
 	"imagetools/internal/cli"
+	"imagetools/internal/shell"
 	"imagetools/tree"
 	"imagetools/tree/todir"
 )
@@ -39,6 +40,7 @@ but minimal images), each with the owners and modes of its files in a METALOG be
 		Args:    exactArgs("FILE"),
 		RunE:    func(c *cobra.Command, args []string) error { return runOverlayShow(env, args[0]) },
 	}
+	dryRun := false
 	eject := &cobra.Command{
 		Use:   "eject DIR",
 		Short: "Write all files into a new folder",
@@ -46,8 +48,9 @@ but minimal images), each with the owners and modes of its files in a METALOG be
 given to install-base with --overlay. What is not to be changed may be removed again.`,
 		Example: `  imagetools overlay eject my-overlay`,
 		Args:    exactArgs("DIR"),
-		RunE:    func(c *cobra.Command, args []string) error { return runOverlayEject(c.Context(), env, args[0]) },
+		RunE:    func(c *cobra.Command, args []string) error { return runOverlayEject(c.Context(), env, args[0], dryRun) },
 	}
+	eject.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be written, and write nothing")
 	cmd.AddCommand(list, show, eject)
 	return cmd
 }
@@ -87,13 +90,17 @@ func runOverlayShow(env *cli.Env, path string) error {
 	return err
 }
 
-func runOverlayEject(ctx context.Context, env *cli.Env, dir string) error {
+func runOverlayEject(ctx context.Context, env *cli.Env, dir string, dryRun bool) error {
 	t, err := base.BuiltinTree()
 	if err != nil {
 		return err
 	}
-	report, err := todir.Extract(ctx, t, dir, todir.Options{NoMetalog: true})
+	report, err := todir.Extract(ctx, t, dir, todir.Options{NoMetalog: true, DryRun: dryRun})
 	if err != nil {
+		return err
+	}
+	if dryRun {
+		_, err := fmt.Fprintf(env.Stdout, "# written would be %s (%d files)\n", shell.Quote(dir), report.Counts.Files)
 		return err
 	}
 	fmt.Fprintf(env.Stderr, "%s: %d files\n", printable(dir), report.Counts.Files)

@@ -38,8 +38,8 @@ type pendingLog struct {
 	done bool // it has its name
 }
 
-// newPlace makes the folder.
-func newPlace(dir string, opts Options) (_ *place, err error) {
+// findPlace looks for what is in the way.
+func findPlace(dir string, opts Options) (*place, error) {
 	p := &place{dir: dir}
 	dir = filepath.Clean(dir)
 	if !opts.NoMetalog {
@@ -63,24 +63,24 @@ func newPlace(dir string, opts Options) (_ *place, err error) {
 	if p.above, err = os.OpenRoot(dir); err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.above.Close())
-		}
-	}()
 	if p.name == "" {
 		if err := p.checkEmpty(); err != nil {
-			return nil, err
+			return nil, errors.Join(err, p.above.Close())
 		}
 	}
+	return p, nil
+}
+
+// make makes the folder.
+func (p *place) make() (err error) {
 	p.temp = ".imagetools-" + rand.Text()
 	if err := p.above.Mkdir(p.temp, 0o700); err != nil {
-		return nil, fmt.Errorf("make a folder in %q: %w", dir, cause(err))
+		return fmt.Errorf("make a folder in %q: %w", p.above.Name(), cause(err))
 	}
 	if p.root, err = p.above.OpenRoot(p.temp); err != nil {
-		return nil, errors.Join(err, p.above.Remove(p.temp))
+		return errors.Join(err, p.above.Remove(p.temp))
 	}
-	return p, nil
+	return nil
 }
 
 func (p *place) checkEmpty() error {

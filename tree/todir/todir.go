@@ -37,6 +37,7 @@ package todir
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -60,6 +61,7 @@ type Options struct {
 	// stream. Others come after them in walk order. The result is the same.
 	Order []*tree.Node
 
+	DryRun  bool // writes nothing, and looks whether something is in the way and what there is to be written
 	Sync    bool // waits until everything is on the disk before it gets its name
 	Workers int  // files written at once; 0 stands for a number that suits the machine
 
@@ -89,8 +91,15 @@ func Extract(ctx context.Context, t *tree.Tree, dir string, opts Options) (_ *Re
 	}
 	x := &extractor{opts: opts, plan: newPlan(t, choice, opts), report: &Report{}}
 	x.plan.count(x)
-	if x.place, err = newPlace(dir, opts); err != nil {
+	if x.place, err = findPlace(dir, opts); err != nil {
 		return nil, err
+	}
+	if opts.DryRun {
+		x.report.Metalog = x.place.log.path
+		return x.report, x.place.above.Close()
+	}
+	if err := x.place.make(); err != nil {
+		return nil, errors.Join(err, x.place.above.Close())
 	}
 	x.dirs = newDirs(x.place.root)
 	defer func() {
