@@ -2,6 +2,18 @@
 
 package host
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
+
+func thisProgram(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 func mountSmall(t *testing.T, _ string) { t.Skip("no small file system on this system") }

@@ -136,14 +136,9 @@ func TestReplaceHalf(t *testing.T) {
 	}
 }
 
-func TestCreateNames(t *testing.T) {
+// What is no folder is in the way.
+func TestInTheWay(t *testing.T) {
 	store := Store{Dir: t.TempDir()}
-	for _, name := range []string{"", "a/b", "/a", "zones/", "zones/a/b", "..", ".", ".a", "a.mtree", "a@b", "-\n", strings.Repeat("a", 151)} {
-		if _, err := store.Create(t.Context(), name, text(t, ""), opts); err == nil {
-			t.Errorf("a dataset %q was made", name)
-		}
-	}
-	check(t, store.Dir)
 	if err := os.WriteFile(filepath.Join(store.Dir, "file"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -292,24 +287,6 @@ func TestOthersWork(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// A full disk leaves the older dataset and nothing else.
-func TestCreateFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
-	dir := t.TempDir()
-	mountSmall(t, dir)
-	store := Store{Dir: filepath.Join(dir, "zones")}
-	if _, err := store.Create(t.Context(), "seed", text(t, "old"), opts); err != nil {
-		t.Fatal(err)
-	}
-	large := text(t, strings.Repeat("x", 3<<20))
-	if _, err := store.Create(t.Context(), "seed", large, CreateOptions{Replace: true}); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("error %v", err)
-	}
-	check(t, store.Dir, "seed.mtree", "seed/root/file=old")
 }
 
 // A run that is killed between the two halves of a move leaves both names.

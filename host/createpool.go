@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 	"time"
 
@@ -130,10 +131,8 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 		if _, err := fmt.Fprintf(show, "# written would be %d names below where that is mounted\n", t.Len()); err != nil {
 			return nil, err
 		}
-		if c.Replaced, err = p.commit(ctx, short, temp, opts.Replace); err != nil {
-			return nil, err
-		}
-		return c, p.run(ctx, "mount", c.Name)
+		c.Replaced, _, err = p.commit(ctx, short, temp, opts.Replace)
+		return c, err
 	}
 	mountpoint, err := p.mountpoint(ctx, temp)
 	if err != nil {
@@ -145,10 +144,7 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 	if err != nil {
 		return nil, fmt.Errorf("dataset %q: %w", c.Name, err)
 	}
-	if c.Replaced, err = p.commit(ctx, short, temp, opts.Replace); err != nil {
-		return nil, err
-	}
-	c.Path, err = p.mountpoint(context.WithoutCancel(ctx), c.Name)
+	c.Replaced, c.Path, err = p.commit(ctx, short, temp, opts.Replace)
 	return c, err
 }
 
@@ -206,22 +202,18 @@ func (p *PoolHome) putBack(ctx context.Context, from, to string) error {
 // mountpoint is where a file system is mounted; it is mounted if it is not, as after a
 // rename.
 func (p *PoolHome) mountpoint(ctx context.Context, name string) (string, error) {
+	if p.zfs.host.DryRun != nil { // it would not be
+		return "", p.run(ctx, "mount", name)
+	}
 	for attempt := 0; ; attempt++ {
-		out, err := p.zfs.query(ctx, "get", "-H", "-o", "property,value", "mountpoint,mounted", name)
-		if err != nil {
-			return "", err
-		}
-		values := make(map[string]string)
-		for line := range strings.Lines(out) {
-			property, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-			values[property] = value
-		}
-		at := values["mountpoint"]
+		at, mounted, err := p.zfs.mounted(ctx, name)
 		switch {
-		case !strings.HasPrefix(at, "/") || values["mounted"] != "yes" && attempt > 0:
+		case err != nil:
+			return "", err
+		case !path.IsAbs(at) || !mounted && attempt > 0:
 			return "", source.WithHint(fmt.Errorf("dataset %q is not mounted (its mountpoint is %q)", name, at),
 				fmt.Sprintf("zfs set mountpoint=/%s %[1]s, or use the directory store", p.Pool))
-		case values["mounted"] == "yes":
+		case mounted:
 			return at, nil
 		}
 		if err := p.run(ctx, "mount", name); err != nil {
@@ -230,34 +222,41 @@ func (p *PoolHome) mountpoint(ctx context.Context, name string) (string, error) 
 	}
 }
 
-// commit gives the new dataset its name. Once begun it does not end with ctx.
-func (p *PoolHome) commit(ctx context.Context, short, temp string, replace bool) (replaced bool, err error) {
+// commit gives the new dataset its name, and returns where it is mounted. Once begun it does not
+// end with ctx.
+func (p *PoolHome) commit(ctx context.Context, short, temp string, replace bool) (replaced bool, at string, err error) {
 	old, err := p.older(ctx, short, replace)
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return false, err // one appeared meanwhile, or that
+		return false, "", err // one appeared meanwhile, or that
 	}
 	ctx = context.WithoutCancel(ctx)
 	final := p.Pool + "/" + short
 	if old == nil {
-		return false, p.rename(ctx, temp, final)
+		if err := p.rename(ctx, temp, final); err != nil {
+			return false, "", err
+		}
+		at, err = p.mountpoint(ctx, final)
+		return false, at, err
 	}
 	if err := p.rename(ctx, final, temp+oldSuffix); err != nil {
-		return false, err
+		return false, "", err
 	}
 	if err := p.rename(ctx, temp, final); err != nil {
 		if e := p.putBack(ctx, temp+oldSuffix, final); e != nil {
-			return false, fmt.Errorf("%w; and the older dataset is left as %q: %w", err, temp+oldSuffix, e)
+			return false, "", fmt.Errorf("%w; and the older dataset is left as %q: %w", err, temp+oldSuffix, e)
 		}
-		return false, err
+		return false, "", err
 	}
-	if err := p.zfs.destroy(ctx, temp+oldSuffix); err != nil {
-		return true, source.WithHint(fmt.Errorf("dataset %q is new, but the older one is left as %q: %v", final, temp+oldSuffix, err),
+	// The older one goes last: as long as it is left, the next run looks whether this is mounted.
+	at, err = p.mountpoint(ctx, final)
+	if e := p.zfs.destroy(ctx, temp+oldSuffix); e != nil {
+		return true, at, source.WithHint(fmt.Errorf("dataset %q is new, but the older one is left as %q: %v", final, temp+oldSuffix, e),
 			"zfs destroy "+temp+oldSuffix)
 	}
-	return true, nil
+	return true, at, err
 }
 
 // clean deals with what killed runs left of a dataset.
@@ -266,7 +265,7 @@ func (p *PoolHome) clean(ctx context.Context, short string, me taker, opts *Crea
 	if err != nil {
 		return err
 	}
-	final := p.Pool + "/" + short
+	final, found := p.Pool+"/"+short, false
 	for _, name := range names {
 		rest, ok := strings.CutPrefix(name, final+".")
 		rest, isOld := strings.CutSuffix(rest, oldSuffix)
@@ -285,6 +284,10 @@ func (p *PoolHome) clean(ctx context.Context, short string, me taker, opts *Crea
 			return err
 		}
 		opts.note("a run that was killed left %q: destroyed", name)
+		found = true
+	}
+	if found {
+		p.mountpoint(ctx, final) // the run may have unmounted it; what has no mount point was no business of it
 	}
 	return nil
 }

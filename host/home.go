@@ -123,5 +123,5 @@ func FirstHome(ctx context.Context, homes []Home) (home Home, doubt, err error) 
 			doubt = err
 		}
 	}
-	return nil, nil, errors.New("nowhere are datasets")
+	return nil, nil, errors.New("there is no home for datasets")
 }

@@ -1,7 +1,7 @@
 // Package host is where datasets and zones live. Datasets are in the ZFS of this machine, if it
 // has one, or in the directory store, a folder in which each dataset is a folder, with an mtree
 // METALOG beside it for what the file system of this machine could not keep (owners, devices,
-// set-id bits). Zones, virtual machines and images are those of SmartOS.
+// set-id bits); a [Home] is either. Zones, virtual machines and images are those of SmartOS.
 //
 // [Host] runs the programs: zfs, zoneadm, zlogin, vmadm, imgadm and sysinfo, as their manual
 // pages on illumos and SmartOS have them. Names are checked before they reach an argument list,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"regexp"
 	"strconv"
@@ -55,14 +54,31 @@ func (d *PoolDataset) Folder(ctx context.Context) (*Folder, error) {
 	if err := d.CheckZones(ctx); err != nil {
 		return nil, err
 	}
-	if !path.IsAbs(d.Mountpoint) {
-		return nil, source.WithHint(fmt.Errorf("dataset %q: its mountpoint is %q", d.Name, d.Mountpoint),
+	at, mounted, err := d.zfs.mounted(ctx, d.Name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !path.IsAbs(at):
+		return nil, source.WithHint(fmt.Errorf("dataset %q: its mountpoint is %q", d.Name, at),
 			"mount it somewhere, and name that folder, with --as-dataset")
+	case !mounted:
+		return nil, source.WithHint(fmt.Errorf("dataset %q is not mounted", d.Name), "zfs mount "+shell.Quote(d.Name))
 	}
-	if _, err := os.Stat(d.Mountpoint); err != nil {
-		return nil, source.WithHint(fmt.Errorf("dataset %q: %w", d.Name, err), "zfs mount "+shell.Quote(d.Name))
+	return &Folder{Path: at}, nil
+}
+
+// mounted returns the mount point of a file system, as the property is, and whether it is mounted.
+func (z *ZFS) mounted(ctx context.Context, name string) (at string, mounted bool, err error) {
+	out, err := z.query(ctx, "get", "-H", "-o", "property,value", "mountpoint,mounted", name)
+	for line := range strings.Lines(out) {
+		switch property, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); property {
+		case "mountpoint":
+			at = value
+		case "mounted":
+			mounted = value == "yes"
+		}
 	}
-	return &Folder{Path: d.Mountpoint}, nil
+	return at, mounted, err
 }
 
 // maxName is the longest name of a dataset or snapshot in bytes (ZFS_MAX_DATASET_NAME_LEN).

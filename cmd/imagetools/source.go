@@ -89,6 +89,7 @@ type place struct {
 	vm      *vmSource         // that inPool belongs to, if SOURCE says a virtual machine
 }
 
+// placeOf is where a dataset is; nil for none.
 func placeOf(ds host.Dataset) *place {
 	switch ds := ds.(type) {
 	case *host.PoolDataset:
@@ -208,6 +209,7 @@ func only(at *place, arg string, isPath bool, inStore *place) (*place, error) {
 	return nil, cli.Hint(fmt.Errorf("source %q: it is %v and the %s", arg, at, other),
 		fmt.Sprintf("with --pool %s it is the ZFS dataset; name a folder with ./ before it", pool))
 }
+
 func samePath(a, b string) bool {
 	x, errA := os.Stat(a)
 	y, errB := os.Stat(b)

@@ -583,8 +583,13 @@ zfs destroy -r zones/disk
 func TestDatasetOpenZFS(t *testing.T) {
 	t.Parallel()
 	guest, judge := oracle.RequireGuest(t), oracle.RequireJudge(t)
-	guest.Timeout = 8 * time.Minute
-	res := guest.Run(t, []oracle.Job{{Name: "images", Script: openZFSScript, Inputs: []string{toolPath(t)}}})[0]
+	guest.Timeout = 15 * time.Minute
+	results := guest.Run(t, []oracle.Job{
+		{Name: "images", Script: openZFSScript, Inputs: []string{toolPath(t)}},
+		{Name: "homes", Script: homeScript, Inputs: []string{hostTest(t)}},
+	})
+	checkHomes(t, results[1])
+	res := results[0]
 	if res.Err != nil {
 		t.Fatal(res.Err)
 	}

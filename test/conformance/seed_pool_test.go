@@ -174,7 +174,18 @@ func (s *poolSession) test(t *testing.T) {
 	s.same(t)
 	s.fails(t, `dataset "tank" does not exist`, "--pool", "tank")
 
-	for _, hold := range []string{"get:begin", "create:begin", "create:end", "rename:begin", "rename:end", "destroy:begin", "destroy:end"} {
+	dry := exec.Command(s.tool, "create-seed", s.build, "seed", "--force", "--dry-run")
+	out, err := dry.Output()
+	for _, line := range []string{"zfs create zones/seed.imagetools-", "zfs rename zones/seed zones/seed.imagetools-", "zfs mount zones/seed", "zfs destroy zones/seed.imagetools-"} {
+		if !strings.Contains(string(out), "\n"+line) && !strings.HasPrefix(string(out), line) {
+			t.Errorf("a dry run shows %s (%v), not %q", out, err, line)
+		}
+	}
+	s.expect(t, "zones", "zones/seed")
+	s.same(t)
+
+	// Package host has the same for all moments; this is what the command says of them.
+	for _, hold := range []string{"create:end", "rename:end"} {
 		t.Run("SIGINT at "+hold, func(t *testing.T) { s.interrupt(t, hold) })
 		t.Run("SIGKILL at "+hold, func(t *testing.T) { s.kill(t, hold) })
 	}
