@@ -1,0 +1,74 @@
+package image_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"imagetools/image"
+)
+
+// Origins are found by their UUID, whatever else lies in the folder.
+func TestChain(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	put("a.zfs.gz", "x")
+	a := put("a.json", `{"uuid": "A"}`)
+	b := put("b.zfs", "x")
+	bManifest := put("b.json", `{"uuid": "B", "origin": "A"}`)
+	put("c.zvol.xz", "x")
+	c := put("c.imgmanifest", `{"uuid": "C", "origin": "B"}`)
+	put("no-stream.json", `{"uuid": "D", "origin": "A"}`)
+	put("package.json", `{"name": "other"}`)
+	put("broken.json", `{`)
+	put("empty.json", ``)
+	if err := os.Mkdir(filepath.Join(dir, "folder.json"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	lost := put("lost.zfs", "x")
+	put("lost.json", `{"uuid": "E", "origin": "D"}`)
+	put("loop.zfs", "x")
+	loop := put("loop.json", `{"uuid": "F", "origin": "G"}`)
+	put("ring.zfs", "x")
+	put("ring.json", `{"uuid": "G", "origin": "F"}`)
+	alone := put("alone.zfs.gz", "x")
+
+	for _, test := range []struct {
+		path string
+		want []string
+		err  string
+	}{
+		{a, []string{a}, ""},
+		{b, []string{a, b}, ""},
+		{c, []string{a, bManifest, c}, ""},
+		{alone, []string{alone}, ""},
+		{"-", []string{"-"}, ""},
+		{lost, nil, "origin D: "},
+		{loop, nil, "image F is an increment on itself"},
+		{filepath.Join(dir, "no-stream.json"), nil, "no stream lies beside it"},
+		{filepath.Join(dir, "none"), nil, "no such file"},
+	} {
+		got, err := image.Chain(test.path)
+		if test.err != "" {
+			if err == nil || !strings.Contains(err.Error(), test.err) {
+				t.Errorf("Chain(%q): %v, want %q", test.path, err, test.err)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(got, test.want) {
+			t.Errorf("Chain(%q) = %q, %v, want %q", test.path, got, err, test.want)
+		}
+	}
+	if _, err := image.Chain(lost); !errors.Is(err, image.ErrNoOrigin) {
+		t.Errorf("an origin without a stream: %v", err)
+	}
+}
