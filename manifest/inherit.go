@@ -3,6 +3,7 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -71,4 +72,39 @@ func inheritList[T any](field *[]T, value []T) {
 	if *field == nil && len(value) > 0 {
 		*field = slices.Clone(value)
 	}
+}
+
+// Derive returns base, nil for none, completed with the fields of the manifest of another image
+// that an image made of that one shares with it, each taken whole. What tells one image from
+// another is not taken over (uuid, name, version, urn, published_at, files, origin, image_size),
+// nor what a server says of it (state, disabled, activated, error, icon, channels).
+func Derive(base, from *Manifest) *Manifest {
+	m := Manifest{}
+	if base != nil {
+		m = *base
+	}
+	for _, field := range []struct {
+		to    *string
+		value string
+	}{
+		{&m.Owner, from.Owner}, {&m.Description, from.Description}, {&m.Homepage, from.Homepage}, {&m.EULA, from.EULA},
+		{&m.Type, from.Type}, {&m.OS, from.OS},
+		{&m.NICDriver, from.NICDriver}, {&m.DiskDriver, from.DiskDriver}, {&m.CPUType, from.CPUType},
+	} {
+		inherit(field.to, field.value)
+	}
+	m.Public = cmp.Or(m.Public, from.Public)
+	m.GeneratePasswords = cmp.Or(m.GeneratePasswords, from.GeneratePasswords)
+	m.Requirements = cmp.Or(m.Requirements, from.Requirements)
+	inheritList(&m.ACL, from.ACL)
+	inheritList(&m.Users, from.Users)
+	inheritList(&m.BillingTags, from.BillingTags)
+	inheritList(&m.InheritedDirectories, from.InheritedDirectories)
+	if m.Traits == nil {
+		m.Traits = from.Traits
+	}
+	if m.Tags == nil {
+		m.Tags = from.Tags
+	}
+	return &m
 }

@@ -4,6 +4,7 @@ package manifest_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -58,5 +59,41 @@ func TestInherit(t *testing.T) {
 	origin["users"] = json.RawMessage(`"root"`)
 	if _, err := manifest.Inherit(nil, origin, manifest.TypeZone); err == nil || !strings.Contains(err.Error(), "manifest of the origin: ") || !strings.Contains(err.Error(), "users") {
 		t.Errorf("broken users: %v", err)
+	}
+}
+
+// Every field of a manifest is either taken over or not, and one that is new must be thought of.
+func TestDerive(t *testing.T) {
+	yes := true
+	from := &manifest.Manifest{
+		V: 2, UUID: "u", Owner: "o", Name: "n", Version: "1", Description: "d", Homepage: "h", EULA: "e", URN: "urn",
+		Disabled: &yes, Activated: &yes, State: "active", PublishedAt: "p", Public: &yes,
+		Type: manifest.TypeZvol, OS: "os", Origin: "origin", Error: &manifest.ImageError{}, Files: []manifest.File{{}}, Icon: &yes, ACL: []string{"a"},
+		Requirements: &manifest.Requirements{Brand: "kvm"}, Users: []manifest.User{{Name: "root"}}, BillingTags: []string{"b"},
+		Traits: map[string]any{"t": true}, Tags: map[string]any{"g": 1}, GeneratePasswords: &yes, InheritedDirectories: []string{"/usr"},
+		NICDriver: "nic", DiskDriver: "disk", CPUType: "cpu", ImageSize: 7, Channels: []string{"c"},
+	}
+	all := reflect.ValueOf(*from)
+	for i := range all.NumField() {
+		if all.Field(i).IsZero() {
+			t.Errorf("the test has no %s", all.Type().Field(i).Name)
+		}
+	}
+	want := &manifest.Manifest{
+		Owner: "o", Description: "d", Homepage: "h", EULA: "e", Public: &yes, Type: manifest.TypeZvol, OS: "os", ACL: []string{"a"},
+		Requirements: from.Requirements, Users: from.Users, BillingTags: from.BillingTags, Traits: from.Traits, Tags: from.Tags,
+		GeneratePasswords: &yes, InheritedDirectories: from.InheritedDirectories, NICDriver: "nic", DiskDriver: "disk", CPUType: "cpu",
+	}
+	if diff := cmp.Diff(want, manifest.Derive(nil, from)); diff != "" {
+		t.Errorf("from nothing (-want +got):\n%s", diff)
+	}
+	no := false
+	base := &manifest.Manifest{UUID: "mine", Type: manifest.TypeLX, Public: &no, Tags: map[string]any{}, Requirements: &manifest.Requirements{}}
+	got := manifest.Derive(base, from)
+	if got.UUID != "mine" || got.Type != manifest.TypeLX || *got.Public || len(got.Tags) != 0 || got.Requirements.Brand != "" || got.Description != "d" {
+		t.Errorf("on a base: %+v", got)
+	}
+	if base.Description != "" {
+		t.Error("the base was changed")
 	}
 }
