@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
@@ -37,11 +38,15 @@ var (
 // MaxSize is the largest size of a volume that is believed, in bytes.
 const MaxSize = 1<<63 - 1<<20
 
-// Volume is a volume in a stream. It is not safe for concurrent use.
+// Volume is a volume in a stream. It is a [Source] and a tree.File, and safe for concurrent use.
 type Volume struct {
 	Size      int64 // bytes, a multiple of BlockSize
 	BlockSize int   // volblocksize
-	d         *objset.Data
+
+	x    *objset.Index
+	s    *objset.Snapshot
+	data *objset.Object
+	idle sync.Pool // of *objset.Data
 }
 
 // Open returns the volume of a snapshot of x. A raw (encrypted) stream gives
@@ -80,8 +85,11 @@ func open(x *objset.Index, s *objset.Snapshot) (*Volume, error) {
 	if size == 0 || size > MaxSize {
 		return nil, fmt.Errorf("object %d: size %d", propObject, size)
 	}
-	return &Volume{Size: int64(size), BlockSize: int(data.BlockSize), d: x.Data(data)}, nil
+	return &Volume{Size: int64(size), BlockSize: int(data.BlockSize), x: x, s: s, data: data}, nil
 }
+
+// Snapshot is the snapshot of the volume.
+func (v *Volume) Snapshot() *objset.Snapshot { return v.s }
 
 // ReadAt reads as io.ReaderAt does; holes are zeros.
 func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
@@ -92,7 +100,12 @@ func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 	if short {
 		p = p[:v.Size-off]
 	}
-	n, err := v.d.ReadAt(p, off)
+	d, _ := v.idle.Get().(*objset.Data)
+	if d == nil {
+		d = v.x.Data(v.data)
+	}
+	n, err := d.ReadAt(p, off)
+	v.idle.Put(d)
 	if err == nil && short {
 		err = io.EOF
 	}
@@ -101,12 +114,12 @@ func (v *Volume) ReadAt(p []byte, off int64) (int, error) {
 
 // NextData returns the first range of data at or after off; io.EOF says that none follows.
 func (v *Volume) NextData(off int64) (start, end int64, err error) {
-	start, end, err = v.d.NextData(off)
+	start, end, err = v.x.Data(v.data).NextData(off)
 	if err == nil && start >= v.Size {
 		err = io.EOF
 	}
 	return start, min(end, v.Size), err
 }
 
-// Close does nothing: a volume is a tree.File.
+// Close does nothing: what the volume is read from is closed by whoever opened it.
 func (v *Volume) Close() error { return nil }

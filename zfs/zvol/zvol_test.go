@@ -139,6 +139,16 @@ func TestSameStream(t *testing.T) {
 	}
 }
 
+// A volume that was read is a disk like any other, read by many at once.
+func TestVolumeAsSource(t *testing.T) {
+	src, b := sample(7<<20, ranges...)
+	want, _ := write(t, src, int64(len(b)), zvol.Options{})
+	v := open(t, want)
+	if got, _ := write(t, v, v.Size, zvol.Options{}); !bytes.Equal(got, want) {
+		t.Error("another stream")
+	}
+}
+
 // The stream of a disk is this one for ever: receivers know images by its guid.
 func TestGolden(t *testing.T) {
 	b := make([]byte, 3<<20)
