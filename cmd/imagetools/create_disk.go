@@ -111,6 +111,9 @@ func (p *place) isDisk(imageType string) (bool, error) {
 	if p.inPool != nil || p.dataset != nil {
 		return false, nil
 	}
+	if p.image != nil {
+		return p.image.volume, nil
+	}
 	if p.path == "-" {
 		return imageType == manifest.TypeZvol, nil
 	}
@@ -126,22 +129,28 @@ func (p *place) isDisk(imageType string) (bool, error) {
 
 // createFromDisk makes the image of a disk.
 func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, at *place, out *image.Options, progress *cli.Progress) (_ *image.Result, err error) {
-	d, err := cli.Interruptible(ctx, func() (*disk.Disk, error) {
+	d, err := cli.Interruptible(ctx, func() (*openedDisk, error) {
 		if err := o.complete(env, out); err != nil {
 			return nil, err
+		}
+		if at.image != nil {
+			return at.image.openVolume(ctx, env, o.source.TmpDir)
 		}
 		return openDisk(ctx, env, at.path, o.source.TmpDir, progress)
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, d.Close()) }()
+	defer func() { err = errors.Join(err, d.closer.Close()) }()
 	progress.Finish()
 	if !o.Quiet {
-		fmt.Fprintf(env.Stderr, "disk %q: %v of %s\n", d.Name, d.Format, cli.Size(d.Size))
-		if d.Spool > 0 {
-			fmt.Fprintf(env.Stderr, "note: unpacked into a temporary file of %s\n", cli.Size(d.Spool))
+		fmt.Fprintf(env.Stderr, "%s of %s\n", d.what, cli.Size(d.Size))
+		for _, n := range d.notes {
+			fmt.Fprintf(env.Stderr, "note: %s\n", n)
 		}
+	}
+	if out.Volume.BlockSize == 0 {
+		out.Volume.BlockSize = d.blockSize
 	}
 	if err := o.checkPartitions(env, d, out); err != nil {
 		return nil, err
@@ -149,7 +158,7 @@ func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, a
 	if o.DryRun {
 		return nil, nil
 	}
-	limitMemory(0)
+	limitMemory(0, d.held)
 	out.Volume.Progress = func(phase zvol.Phase, done, total int64) {
 		progress.Update(map[zvol.Phase]string{zvol.Digesting: "reading", zvol.Writing: "writing"}[phase], done, total)
 	}
@@ -164,18 +173,40 @@ func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, a
 	return res, nil
 }
 
-func openDisk(ctx context.Context, env *cli.Env, path, tmpDir string, progress *cli.Progress) (*disk.Disk, error) {
+// openedDisk is a disk, and what is said of it.
+type openedDisk struct {
+	zvol.Source
+	Size      int64
+	blockSize int // of the volume that it is; 0 if it is none
+	what      string
+	notes     []string
+	closer    io.Closer
+	held      int64 // bytes of memory that the index of an image takes
+}
+
+func openDisk(ctx context.Context, env *cli.Env, path, tmpDir string, progress *cli.Progress) (*openedDisk, error) {
 	opts := disk.Options{TmpDir: tmpDir, Name: path}
 	opts.Decompress = func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, progress) }
+	var d *disk.Disk
+	var err error
 	if path == "-" {
 		opts.Name = "standard input"
-		return disk.Read(ctx, env.Stdin, opts)
+		d, err = disk.Read(ctx, env.Stdin, opts)
+	} else {
+		d, err = disk.Open(ctx, path, opts)
 	}
-	return disk.Open(ctx, path, opts)
+	if err != nil {
+		return nil, err
+	}
+	open := &openedDisk{Source: d, Size: d.Size, what: fmt.Sprintf("disk %q: %v", d.Name, d.Format), closer: d}
+	if d.Spool > 0 {
+		open.notes = append(open.notes, fmt.Sprintf("unpacked into a temporary file of %s", cli.Size(d.Spool)))
+	}
+	return open, nil
 }
 
 // checkPartitions compares what the machine is to boot by with the partition table.
-func (o *createImageOptions) checkPartitions(env *cli.Env, d *disk.Disk, out *image.Options) error {
+func (o *createImageOptions) checkPartitions(env *cli.Env, d *openedDisk, out *image.Options) error {
 	p, err := disk.ReadPartitions(d, d.Size)
 	if err != nil {
 		return err

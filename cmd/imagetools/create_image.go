@@ -54,6 +54,10 @@ type createImageOptions struct {
 	Unprepared  bool
 	DryRun      bool
 
+	onlyImage      bool     // SOURCE must be one
+	sourceOrigins  []string // of that; empty: what its manifest names
+	sourceSnapshot string   // of that; empty: the last
+
 	source   sourceOptions
 	disk     diskOptions
 	treeOnly []string // flags that were given and mean nothing for a stream or a disk
@@ -64,7 +68,7 @@ func newCreateImageCommand(env *cli.Env) *cobra.Command {
 	var opts createImageOptions
 	cmd := &cobra.Command{
 		Use:   "create-image [flags] NAME-VERSION SOURCE",
-		Short: "Make an image and its manifest from a directory, a tar, a disk or a dataset",
+		Short: "Make an image and its manifest from a directory, a tar, a disk, an image or a dataset",
 		Long: `Create-image writes NAME-VERSION.zfs.gz, a compressed ZFS send stream, and NAME-VERSION.json,
 its manifest, into the output folder. NAME is all before the last hyphen. No ZFS and no root
 are needed for a directory, tar or disk, and the same one gives the same bytes on any machine.
@@ -73,6 +77,8 @@ SOURCE is one of
   a directory, or a tar (plain, gzip, bzip2, xz or zstd; "-" is standard input): a root file
     system, which lands under root/ as SmartOS expects it; with --as-dataset it is the whole
     dataset
+  an image: its file, compressed or not, or its manifest, which stands for the file beside it; of
+    an increment the images that it builds on must lie in the same folder
   the disk of a virtual machine: qcow2, vmdk, vhd, vdi, or raw with a partition table, ext2 to 4
     or XFS; with --type zvol any other file, compressed or not, and "-" is a raw one, too
   zones/NAME, or a name without a slash: a dataset, whole: one in the ZFS of this host (also
@@ -96,6 +102,10 @@ Holes and zeros take no room. The manifest says virtio drivers and the CPU type 
 or -m do otherwise. Disks that need another file, such as a backing file, are refused, but for the
 files beside a flat vmdk. If there is an EFI system partition, --bootrom uefi is suggested.
 
+An image stays what it is, whole dataset or volume, in a stream written anew; other streams of a
+ZFS are read, too. What its manifest says, but for what tells one image from another, is taken
+over as from -m, over which -m and flags win. The UUID is a new one.
+
 A METALOG (mtree) beside a directory, DIR.mtree, is taken for owners, modes and devices, which
 then win over the disk; what it does not name belongs to root. Without one, owners are those on
 disk, but if all files belong to one user other than root, they are given to root.
@@ -112,6 +122,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
   mmdebstrap bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
   imagetools create-image freebsd-14.2 disk.qcow2 --os bsd --bootrom uefi --size 20G
   xzcat disk.raw.xz | imagetools create-image debian-12.1 - --type zvol --os linux
+  imagetools create-image web-1.1 web-1.0.json --exclude root/var/cache/
   imagetools create-image base-64-24.4.0 zones/base -m manifest.json
   imagetools create-image --incremental web-1.1 54f1cc77-68f1-42ab-acac-5c4f64f5d6e0
   imagetools create-image disk-1.0 tank/vm/disk0 -m manifest.json`,
@@ -193,6 +204,9 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
+	if notFound != nil && o.onlyImage { // then nothing is known to be checked
+		return nil, nil, notFound
+	}
 	if notFound == nil {
 		if err := o.settle(ctx, env, h, at, imageOpts); err != nil {
 			return nil, nil, err
@@ -223,11 +237,18 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 
 // locate finds SOURCE: a path, a dataset or a virtual machine.
 func (o *createImageOptions) locate(ctx context.Context, env *cli.Env, h *host.Host) (*place, error) {
-	at, err := locate(ctx, env, o.Source, o.source)
-	if o.source.Pool != "" {
-		return at, err
+	if o.onlyImage {
+		at := &place{path: o.Source}
+		return at, o.findImage(env, at)
 	}
-	return locateVM(ctx, env, h, o.Source, at, err)
+	at, err := locate(ctx, env, o.Source, o.source)
+	if o.source.Pool == "" {
+		at, err = locateVM(ctx, env, h, o.Source, at, err)
+	}
+	if err == nil {
+		err = o.findImage(env, at)
+	}
+	return at, err
 }
 
 // createFromTree makes the image of a directory or a tar.
@@ -250,7 +271,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	if o.DryRun {
 		return nil, nil
 	}
-	limitMemory(src.Tree.Len())
+	limitMemory(src.Tree.Len(), src.held)
 	out.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
 		progress.Update(map[zpl.Phase]string{zpl.Digesting: "reading", zpl.Writing: "writing"}[phase], done, total)
 	}
@@ -270,6 +291,11 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 		}
 	} else if o.Incremental || o.Unprepared {
 		return cli.Usagef("--incremental, --unprepared: %v is no virtual machine", at)
+	}
+	if at.image != nil {
+		if err := o.settleImage(at.image, out); err != nil {
+			return err
+		}
 	}
 	if at.inPool != nil && len(o.treeOnly) > 0 {
 		return cli.Usagef("%s: the stream of the ZFS dataset %q is taken as it is", strings.Join(o.treeOnly, ", "), at.inPool.Name)
@@ -328,7 +354,7 @@ func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h
 		}
 		return nil, s.Close()
 	}
-	limitMemory(0)
+	limitMemory(0, 0)
 	// While there is a snapshot, a closed standard error must not end the program.
 	closed := make(chan os.Signal, 1)
 	signal.Notify(closed, syscall.SIGPIPE)
@@ -485,14 +511,19 @@ const (
 	memoryPerFile = 380
 )
 
-// limitMemory has the collector keep to the bound, now that the number of files is known.
-func limitMemory(files int) {
-	debug.SetMemoryLimit(memoryBase + memoryPerFile*int64(files))
+// limitMemory has the collector keep to the bound, now that the number of files is known. held is
+// what the index of an image that they are in takes beside.
+func limitMemory(files int, held int64) {
+	debug.SetMemoryLimit(memoryBase + memoryPerFile*int64(files) + held + held/4)
 }
 
 // imageOptions turns the flags into options, before anything is read.
 func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Options, error) {
-	name, version, err := manifest.SplitNameVersion(o.NameVersion)
+	var name, version string // that of SOURCE if neither is given
+	var err error
+	if o.NameVersion != "" {
+		name, version, err = manifest.SplitNameVersion(o.NameVersion)
+	}
 	if err != nil {
 		return nil, cli.Hint(&cli.UsageError{Err: err}, "the first argument is NAME-VERSION, such as web-1.0")
 	}

@@ -56,6 +56,7 @@ type openedSource struct {
 	what   string
 	rep    *source.Report
 	closer io.Closer
+	held   int64 // bytes of memory that the index of an image takes
 }
 
 // Close releases what the contents of the tree are read from.
@@ -87,6 +88,7 @@ type place struct {
 	dataset host.Dataset      // nil if it is a path only
 	inPool  *host.PoolDataset // that, if it is in a ZFS
 	vm      *vmSource         // that inPool belongs to, if SOURCE says a virtual machine
+	image   *imageSource      // nil if the path is not that of one
 }
 
 // placeOf is where a dataset is; nil for none.
@@ -104,6 +106,8 @@ func (p *place) String() string {
 	switch {
 	case p.dataset != nil:
 		return p.dataset.String()
+	case p.image != nil:
+		return "the image " + p.image.name()
 	case p.path == "-":
 		return "standard input"
 	case !strings.Contains(p.path, "/"):
@@ -218,6 +222,9 @@ func samePath(a, b string) bool {
 
 // openSource reads the tree at a path, and seals it.
 func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions, progress *cli.Progress) (_ *openedSource, err error) {
+	if at.image != nil {
+		return at.image.openTree(ctx, env, opts)
+	}
 	owners, err := source.ParseOwners(opts.Owners)
 	if err != nil {
 		return nil, &cli.UsageError{Err: err}

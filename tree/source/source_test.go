@@ -3,6 +3,7 @@ package source_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -144,5 +145,39 @@ func TestNames(t *testing.T) {
 		if hint, ok := errors.AsType[*source.HintError](err); !ok || hint.Hint() == "" {
 			t.Errorf("nobody: %v, want an error with a hint", err)
 		}
+	}
+}
+
+// A tree that was read loses what it would have lost while it was read.
+func TestPrune(t *testing.T) {
+	tr := tree.New()
+	etc, cache := tree.NewDir(0o755), tree.NewDir(0o755)
+	file := func() *tree.Node { return &tree.Node{Mode: tree.TypeFile | 0o644} }
+	linked := file()
+	for _, err := range []error{
+		tr.Root.Add("etc", etc), tr.Root.Add("cache", cache), cache.Add("linked", linked),
+		etc.Add("core", file()), etc.Add("motd", file()), etc.Add("linked", linked), etc.Add("cache", file()), tr.Seal(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := source.NewExcludes([]string{"core", "cache/", "/motd"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Prune(tr)
+	if err := tr.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for path := range tr.All() {
+		got = append(got, path)
+	}
+	if want := []string{".", "etc", "etc/cache", "etc/linked", "etc/motd"}; !slices.Equal(got, want) {
+		t.Errorf("left is %q, want %q", got, want)
+	}
+	if linked.Links != 1 || !slices.Equal(e.Unused(), []string{"/motd"}) {
+		t.Errorf("links %d, unused %q", linked.Links, e.Unused())
 	}
 }
