@@ -31,9 +31,13 @@ type Source interface {
 
 // Options say how a disk becomes a volume. The zero value is what SmartOS images need.
 type Options struct {
-	BlockSize int   // volblocksize, a power of two; 0 stands for [DefaultBlockSize]
-	Size      int64 // of the volume in bytes, not less than that of the disk; 0 stands for it, in whole MiB
-	Created   int64 // creation time of the snapshot, in seconds since 1970
+	BlockSize int   // volblocksize, a power of two; 0 stands for that of Origin, or [DefaultBlockSize]
+	Size      int64 // of the volume in bytes, not less than that of the disk and of Origin; 0 stands for the larger, in whole MiB
+	Created   int64 // creation time of the snapshot, in seconds since 1970; 0 stands for that of Origin, if any
+	// Origin is the volume that the new one builds on: the stream holds what differs from it, and
+	// becomes a clone of its snapshot. nil is for a full stream. What cannot be built on gives
+	// [ErrOrigin].
+	Origin *Volume
 	// Progress, if set, is called now and then with how far the reading has come.
 	Progress func(phase Phase, done, total int64)
 }
@@ -61,14 +65,16 @@ const guidFormat = "imagetools volume stream 1"
 
 // Plan is a volume about to be written: all is known of it but the bytes.
 type Plan struct {
-	opts  Options
-	src   Source
-	size  int64 // of src
-	guid  uint64
-	print fingerprint
+	opts    Options
+	src     Source
+	size    int64 // of src
+	guid    uint64
+	print   fingerprint
+	changes changes // to the origin
 }
 
-// NewPlan reads a disk of size bytes to digest it, on all cores.
+// NewPlan reads a disk of size bytes to digest it, on all cores, and the origin, if any, to
+// compare them.
 func NewPlan(ctx context.Context, src Source, size int64, opts Options) (*Plan, error) {
 	p := &Plan{opts: opts, src: src, size: size}
 	if err := p.checkOptions(); err != nil {
@@ -79,22 +85,29 @@ func NewPlan(ctx context.Context, src Source, size int64, opts Options) (*Plan, 
 
 // VolumeSize is the size of the volume that a disk of size bytes becomes.
 func (o Options) VolumeSize(size int64) int64 {
-	if o.Size != 0 {
+	switch {
+	case o.Size != 0:
 		return o.Size
+	case o.Origin != nil:
+		size = max(size, o.Origin.Size)
 	}
 	return roundUp(size, 1<<20)
 }
 
 func (p *Plan) checkOptions() error {
 	o := &p.opts
-	if o.BlockSize == 0 {
-		o.BlockSize = DefaultBlockSize
-	}
-	if b := o.BlockSize; b < MinBlockSize || b > MaxBlockSize || b&(b-1) != 0 {
-		return fmt.Errorf("blocks of %d bytes: a power of two from %d to %d is needed", b, MinBlockSize, MaxBlockSize)
-	}
 	if o.Created < 0 {
 		return fmt.Errorf("creation time %d: before 1970", o.Created)
+	}
+	if o.Origin != nil {
+		if err := o.buildOnOrigin(); err != nil {
+			return err
+		}
+	} else if o.BlockSize == 0 {
+		o.BlockSize = DefaultBlockSize
+	}
+	if b := o.BlockSize; o.Origin == nil && (b < MinBlockSize || b > MaxBlockSize || b&(b-1) != 0) {
+		return fmt.Errorf("blocks of %d bytes: a power of two from %d to %d is needed", b, MinBlockSize, MaxBlockSize)
 	}
 	if p.size <= 0 || p.size > MaxSize {
 		return fmt.Errorf("a disk of %d bytes", p.size)
@@ -103,6 +116,8 @@ func (p *Plan) checkOptions() error {
 	switch {
 	case p.size > o.Size:
 		return fmt.Errorf("a disk of %d bytes: %w of %d", p.size, ErrTooLarge, o.Size)
+	case o.Origin != nil && o.Size < o.Origin.Size:
+		return fmt.Errorf("a volume of %d bytes: %w: it has %d, and becomes no smaller", o.Size, ErrOrigin, o.Origin.Size)
 	case o.Size > MaxSize || o.Size%int64(o.BlockSize) != 0:
 		return fmt.Errorf("a volume of %d bytes in blocks of %d", o.Size, o.BlockSize)
 	}
@@ -110,7 +125,8 @@ func (p *Plan) checkOptions() error {
 }
 
 // GUID is the guid of the snapshot: a hash over size, block size, time and, for each block that
-// is not all zeros, its place and SHA-256. It is never 0.
+// is not all zeros, its place and SHA-256. With an origin it is one over the guid of that and the
+// blocks that are not as they were. It is never 0.
 func (p *Plan) GUID() uint64 { return p.guid }
 
 // Size is the size of the volume in bytes.
@@ -120,15 +136,25 @@ func (p *Plan) digest(ctx context.Context) error {
 	h := sha256.New()
 	h.Write([]byte(guidFormat + "\x00" + snapshotName + "\x00"))
 	number := func(b []byte, v int64) []byte { return binary.LittleEndian.AppendUint64(b, uint64(v)) }
+	if p.opts.Origin != nil {
+		h.Write(number([]byte("on\x00"), int64(p.opts.Origin.s.Begin.ToGUID)))
+	}
 	h.Write(number(number(number(nil, p.opts.Size), int64(p.opts.BlockSize)), p.opts.Created))
+	fill := func(c *chunk) error { return p.fill(c, true) }
+	if p.opts.Origin != nil {
+		fill = p.compare
+	}
 	report := p.reporter(Digesting)
 	var buf []byte
-	err := p.read(ctx, true, func(c *chunk) error {
+	err := read(ctx, p.data, fill, func(c *chunk) error {
 		for i := range c.blocks {
 			b := &c.blocks[i]
 			buf = append(number(buf[:0], b.off), b.sum[:]...)
 			h.Write(buf)
 			p.print.add(b)
+		}
+		if p.opts.Origin != nil {
+			p.changes.add(c, p.opts.BlockSize)
 		}
 		report(c)
 		return nil
@@ -142,7 +168,7 @@ func (p *Plan) reporter(phase Phase) func(*chunk) {
 	if p.opts.Progress == nil {
 		return func(*chunk) {}
 	}
-	return func(c *chunk) { p.opts.Progress(phase, min(c.off+int64(c.n), p.size), p.size) }
+	return func(c *chunk) { p.opts.Progress(phase, c.off+int64(c.n), p.opts.Size) }
 }
 
 // Write writes the stream to w, reading all data again. Each record is checked against what
@@ -151,23 +177,58 @@ func (p *Plan) reporter(phase Phase) func(*chunk) {
 func (p *Plan) Write(ctx context.Context, w io.Writer) error {
 	buf := bufio.NewWriterSize(w, writeBuffer)
 	out := &writer{out: stream.NewWriter(buf), guid: p.guid}
-	err := out.record(&stream.Begin{
+	begin := &stream.Begin{
 		HeaderType: stream.Substream, CreationTime: uint64(p.opts.Created), Objset: stream.ObjsetZvol,
 		ToGUID: p.guid, ToName: snapshotName,
-	}, nil)
-	if err == nil {
+	}
+	if p.opts.Origin != nil {
+		begin.FromGUID, begin.Flags = p.opts.Origin.s.Begin.ToGUID, stream.FlagClone
+	}
+	err := out.record(begin, nil)
+	if err == nil && p.changed() {
 		err = out.object(dataObject, stream.ObjZvol, p.opts.BlockSize)
+	}
+	if err == nil {
+		err = p.writeData(ctx, out)
+	}
+	if err == nil && p.resized() {
+		err = out.properties(p.opts.Size)
 	}
 	if err != nil {
 		return err
 	}
+	if err := out.record(&stream.End{ToGUID: p.guid}, nil); err != nil {
+		return err
+	}
+	return buf.Flush()
+}
+
+// changed tells whether the stream has data.
+func (p *Plan) changed() bool { return p.opts.Origin == nil || len(p.changes.spans) > 0 }
+
+// resized tells whether the stream has the size.
+func (p *Plan) resized() bool { return p.opts.Origin == nil || p.opts.Size != p.opts.Origin.Size }
+
+// writeData reads the data again and writes it.
+func (p *Plan) writeData(ctx context.Context, out *writer) error {
+	generate, fill := p.data, func(c *chunk) error { return p.fill(c, false) }
+	if p.opts.Origin != nil {
+		generate, fill = p.changes.give, p.fillChanged
+	}
 	report := p.reporter(Writing)
 	var print fingerprint
-	err = p.read(ctx, false, func(c *chunk) error {
+	var freed run
+	err := read(ctx, generate, fill, func(c *chunk) error {
 		for i := range c.blocks {
 			b := &c.blocks[i]
 			print.add(b)
-			if err := out.block(dataObject, stream.ObjZvol, b.off, b.data, b.check); err != nil {
+			var err error
+			if b.data == nil {
+				err = out.hole(&freed, b.off, int64(p.opts.BlockSize))
+			} else if err = out.free(&freed); err == nil {
+				err = out.block(dataObject, stream.ObjZvol, b.off, b.data, b.check)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -177,16 +238,10 @@ func (p *Plan) Write(ctx context.Context, w io.Writer) error {
 	if err == nil && print != p.print {
 		err = fmt.Errorf("the disk %w: its contents differ from the first reading", tree.ErrChanged)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = out.free(&freed)
 	}
-	if err := out.properties(p.opts.Size); err != nil {
-		return err
-	}
-	if err := out.record(&stream.End{ToGUID: p.guid}, nil); err != nil {
-		return err
-	}
-	return buf.Flush()
+	return err
 }
 
 // writer writes the records of a volume.
@@ -218,6 +273,30 @@ func (w *writer) block(object uint64, typ uint32, off int64, data []byte, sum st
 		return fmt.Errorf("internal error: %w", err)
 	}
 	return w.out.WriteSummed(rec, data, sum)
+}
+
+// run is a row of blocks that have become holes.
+type run struct{ off, n int64 }
+
+// hole adds a block to a run, or writes the run and begins another one.
+func (w *writer) hole(r *run, off, n int64) error {
+	if r.n > 0 && r.off+r.n == off {
+		r.n += n
+		return nil
+	}
+	err := w.free(r)
+	*r = run{off, n}
+	return err
+}
+
+// free writes a run, and empties it.
+func (w *writer) free(r *run) error {
+	if r.n == 0 {
+		return nil
+	}
+	rec := &stream.Free{Object: dataObject, Offset: uint64(r.off), Length: uint64(r.n), ToGUID: w.guid}
+	*r = run{}
+	return w.record(rec, nil)
 }
 
 // properties writes the ZAP with the size.

@@ -6,6 +6,8 @@
 //	v, err := zvol.Open(index, snapshot)
 //	_, err = v.ReadAt(p, 0)
 //
+// With [Options.Origin] the stream is incremental: it has the blocks that differ.
+//
 // Object 1 holds the data in blocks of the volume's block size, object 2 is a ZAP with the
 // size. Blocks of zeros are left out, so that they are holes. The same disk, whatever its file
 // is like, gives the same stream; it is read twice, first for the guid.
