@@ -204,7 +204,7 @@ func (v *verifier) snapshot(in *Input, s *objset.Snapshot, im *imageVerifier, fa
 	case s.Begin.Features&stream.FeatureResuming != 0:
 		structureOnly("its first part was sent before")
 	case s.Partial():
-		structureOnly(fmt.Sprintf("it is incremental, and the snapshot with the guid %#x that it starts from was not given", s.Begin.FromGUID))
+		structureOnly(fmt.Sprintf("it is incremental, and the snapshot with the guid %#x that it starts from was not given", s.Missing()))
 	case s.Begin.Objset == stream.ObjsetZvol:
 		v.res.Objects += s.Len()
 		v.volume(in, s, im)

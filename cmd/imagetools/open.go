@@ -116,7 +116,7 @@ func (o *openedImage) fileSystem() (*zpl.FS, error) {
 	case errors.Is(err, zpl.ErrNotFileSystem):
 		return nil, cli.Hint(err, "inspect tells what it is; cat without a PATH prints a volume")
 	case errors.Is(err, zpl.ErrPartial):
-		return nil, cli.Hint(err, fmt.Sprintf("--origin names the image with the snapshot of guid %#x", o.snapshot.Begin.FromGUID))
+		return nil, cli.Hint(err, fmt.Sprintf("--origin names the image with the snapshot of guid %#x", o.snapshot.Missing()))
 	case errors.Is(err, objset.ErrEncrypted):
 		return nil, cli.Hint(err, "the stream is raw; inspect and verify tell what can be told without the key")
 	}

@@ -182,9 +182,9 @@ func (s *imageSource) complete(snap *objset.Snapshot) error {
 	}
 	err := fmt.Errorf("%s: snapshot %q: %w", s.name(), snap.Begin.ToName, zpl.ErrPartial)
 	if len(s.origins) > 0 {
-		err = fmt.Errorf("%w: no snapshot in %s has the guid %d", err, strings.Join(s.origins, ", "), snap.Begin.FromGUID)
+		err = fmt.Errorf("%w: no snapshot in %s has the guid %d", err, strings.Join(s.origins, ", "), snap.Missing())
 	}
-	return cli.Hint(err, fmt.Sprintf("imagetools flatten --origin names the image with the snapshot of guid %d; it is found if its manifest lies beside that of the increment", snap.Begin.FromGUID))
+	return cli.Hint(err, fmt.Sprintf("imagetools flatten --origin names the image with the snapshot of guid %d; it is found if its manifest lies beside that of the increment", snap.Missing()))
 }
 
 // notes are what is to be said of an image that was opened.

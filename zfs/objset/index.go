@@ -83,10 +83,23 @@ type Stats struct {
 	MaxBlock int64     // largest block
 }
 
-// Partial tells whether the incremental source is missing, so that only what the stream
-// changed is known.
+// Partial tells whether the incremental source is missing, or is partial itself, so that only
+// what the streams changed is known.
 func (s *Snapshot) Partial() bool {
-	return s.Begin.FromGUID != 0 && s.Origin == nil || s.Begin.Features&stream.FeatureResuming != 0
+	for ; s != nil; s = s.Origin {
+		if s.Begin.FromGUID != 0 && s.Origin == nil || s.Begin.Features&stream.FeatureResuming != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Missing is the guid of the incremental source, near or far, that was not read; 0 for none.
+func (s *Snapshot) Missing() uint64 {
+	for s.Origin != nil {
+		s = s.Origin
+	}
+	return s.Begin.FromGUID
 }
 
 // Encrypted tells whether the stream is raw: nothing but structure can be read.

@@ -202,6 +202,22 @@ func TestChain(t *testing.T) {
 	if x.Snapshots()[1].Origin != x.Snapshots()[0] || x.Snapshots()[2].Origin != x.Snapshots()[0] {
 		t.Error("wrong origins")
 	}
+	if guid := x.Snapshots()[1].Missing(); guid != 0 {
+		t.Errorf("missing is %d", guid)
+	}
+}
+
+// What builds on a part of a snapshot is a part of one.
+func TestPartial(t *testing.T) {
+	t.Parallel()
+	second := newScript(t, stream.Begin{ToGUID: 2, FromGUID: 1})
+	third := newScript(t, stream.Begin{ToGUID: 3, FromGUID: 2})
+	x := read(t, objset.Options{}, second.end(), third.end())
+	for i, s := range x.Snapshots() {
+		if !s.Partial() || s.Missing() != 1 {
+			t.Errorf("snapshot %d: partial %v, missing %d", i, s.Partial(), s.Missing())
+		}
+	}
 }
 
 func TestReferences(t *testing.T) {
