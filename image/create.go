@@ -35,7 +35,8 @@ type Options struct {
 	Compression compress.Format
 	// FileSystem is for trees; for others, it says Created alone.
 	FileSystem zpl.Options
-	// Volume is for disks. Its Created is that of FileSystem, or 0: a disk tells no time.
+	// Volume is for disks. Its Created is that of FileSystem, or 0: a disk tells no time. With an
+	// Origin, Manifest.Base names the image that has it.
 	Volume zvol.Options
 	// Manifest is what the manifest is made from. Name and Version must be given; File,
 	// SnapshotGUID and, if zero, PublishedAt are filled in: with FileSystem.Created, or Now.
