@@ -149,13 +149,19 @@ func (o *extractOptions) show(env *cli.Env, paths ...string) error {
 	if o.Quiet || o.JSON {
 		return nil
 	}
+	return showWritten(env.Stdout, paths...)
+}
+
+// showWritten says what a dry run would write; "-" is standard output.
+func showWritten(w io.Writer, paths ...string) error {
+	shown := make([]string, len(paths))
 	for i, p := range paths {
-		paths[i] = shell.Quote(p)
+		shown[i] = shell.Quote(p)
 		if p == "-" {
-			paths[i] = "standard output"
+			shown[i] = "standard output"
 		}
 	}
-	_, err := fmt.Fprintf(env.Stdout, "# written would be %s\n", strings.Join(paths, " and "))
+	_, err := fmt.Fprintf(w, "# written would be %s\n", strings.Join(shown, " and "))
 	return err
 }
 

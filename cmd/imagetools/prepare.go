@@ -60,7 +60,7 @@ An image, any other stream, or a tar ("-" is standard input) cannot be changed: 
 it holds, and -o writes a prepared copy of it, or of any other TARGET, as a tar, of which
 create-image makes an image (--as-dataset if TARGET is an image or a dataset).
 
---check and --dry-run change nothing, and tell what would be done.
+--check and --dry-run change and write nothing, and tell what would be done.
 
 Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. With --check: 0 nothing to do, 1 something
 to do, 2 trouble.`,
@@ -113,14 +113,17 @@ func (o *prepareOptions) finderOptions() (prepare.Options, error) {
 
 func (o *prepareOptions) tellOnly() bool { return o.Check || o.DryRun }
 
+// toStdout tells whether a tar is written to standard output.
+func (o *prepareOptions) toStdout() bool { return o.Output == "-" && !o.DryRun }
+
 // checkUsage reports what cannot be asked for.
 func (o *prepareOptions) checkUsage(env *cli.Env) error {
 	switch {
-	case o.Output != "" && o.tellOnly():
-		return cli.Usagef("prepare: --check and --dry-run write no tar")
-	case o.Output == "-" && o.JSON:
+	case o.Output != "" && o.Check:
+		return cli.Usagef("prepare: --check writes no tar")
+	case o.toStdout() && o.JSON:
 		return cli.Usagef("prepare: standard output cannot be both a tar and JSON")
-	case o.Output == "-" && cli.IsTerminal(env.Stdout):
+	case o.toStdout() && cli.IsTerminal(env.Stdout):
 		return cli.Usagef("prepare: standard output is a terminal; it is no place for a tar")
 	case o.Target == "-" && cli.IsTerminal(env.Stdin):
 		return cli.Usagef("prepare: standard input is a terminal, not a tar or a stream")
@@ -250,11 +253,16 @@ func (o *prepareOptions) print(env *cli.Env, target *prepareTarget, res *prepare
 		fmt.Fprintf(&b, "%-7s  %s: %s\n", c.Action, printable(string(c.Path)), c.What)
 	}
 	out := env.Stdout
-	if o.Output == "-" {
+	if o.toStdout() {
 		out = env.Stderr
 	}
 	if _, err := io.WriteString(out, b.String()); err != nil {
 		return err
+	}
+	if o.DryRun && o.Output != "" {
+		if err := showWritten(out, o.Output); err != nil {
+			return err
+		}
 	}
 	for _, n := range res.Notes {
 		fmt.Fprintf(env.Stderr, "note: %s\n", n)

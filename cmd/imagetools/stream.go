@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ const filterHelp = inputArgument + `
 The stream is written to standard output, or with -o to a file, which appears under its name
 complete or not at all. It is plain unless -c compresses it. Checksums are computed anew; the
 byte order stays. If the input is damaged, what is written ends before its END, so that zfs
-receive refuses it.
+receive refuses it. --dry-run reads it all and writes nothing.
 
 Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`
 
@@ -176,8 +177,21 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 	case err != nil || out.Quiet:
 		return err
 	case out.JSON:
-		return printJSON(env.Stdout, report)
+		return printJSON(env.Stdout, filtered{report, out.DryRun})
 	}
-	_, err = fmt.Fprintf(env.Stderr, "%s: %s; wrote %d records, %d bytes\n", name, tell(report), report.Written.Total(), report.BytesWritten)
+	wrote := "wrote"
+	if out.DryRun {
+		wrote = "would write"
+	}
+	_, err = fmt.Fprintf(env.Stderr, "%s: %s; %s %d records, %d bytes\n", name, tell(report), wrote, report.Written.Total(), report.BytesWritten)
+	if err == nil && out.DryRun {
+		err = showWritten(env.Stdout, cmp.Or(out.File, "-"))
+	}
 	return err
+}
+
+// filtered is the answer of filters with --json. Fields are only ever added.
+type filtered struct {
+	*filter.Report
+	DryRun bool `json:"dry_run"` // nothing was written
 }

@@ -23,6 +23,7 @@ type streamOutput struct {
 	File        string // path; "" or "-" is standard output
 	Compression string
 	Force       bool
+	DryRun      bool
 	JSON        bool
 	Quiet       bool
 }
@@ -31,8 +32,9 @@ func (o *streamOutput) addFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.File, "output", "o", "-", "file to write, \"-\" for standard output")
 	f.StringVarP(&o.Compression, "compression", "c", "none", "gzip, none, xz or bzip2")
 	f.BoolVar(&o.Force, "force", false, "replace a file that exists")
+	f.BoolVar(&o.DryRun, "dry-run", false, "read everything, say what would be written, and write nothing")
 	f.BoolVarP(&o.Quiet, "quiet", "q", false, "print nothing but warnings and errors")
-	f.BoolVar(&o.JSON, "json", false, "print what was done as JSON on standard output; with -o FILE alone")
+	f.BoolVar(&o.JSON, "json", false, "print what was done as JSON on standard output; with -o FILE or --dry-run alone")
 }
 
 func (o *streamOutput) toStdout() bool { return o.File == "" || o.File == "-" }
@@ -45,6 +47,7 @@ func (o *streamOutput) check(env *cli.Env) (compress.Format, error) {
 	}
 	if o.toStdout() {
 		switch {
+		case o.DryRun:
 		case o.JSON:
 			return "", cli.Usagef("--json: the stream has standard output; -o FILE writes it to a file")
 		case cli.IsTerminal(env.Stdout):
@@ -74,11 +77,15 @@ func (o *streamOutput) checkFile() error {
 }
 
 // run has write write the stream, and gives a file its name when all went well. What write
-// waits for, it is not waited for longer than ctx lasts.
+// waits for, it is not waited for longer than ctx lasts. In a dry run nothing is kept of what
+// is written.
 func (o *streamOutput) run(ctx context.Context, env *cli.Env, write func(io.Writer) error) error {
 	format, err := o.check(env)
 	if err != nil {
 		return err
+	}
+	if o.DryRun {
+		return interruptible(ctx, func() error { return write(io.Discard) })
 	}
 	if o.toStdout() {
 		return interruptible(ctx, func() error { return writeCompressed(env.Stdout, format, write) })
