@@ -159,7 +159,8 @@ func (p *PoolHome) run(ctx context.Context, args ...string) error {
 	return p.zfs.change(ctx, args...)
 }
 
-// patiently is run for what may have to wait until the dataset is closed, as with snapshots.
+// patiently is run for what may have to wait until the dataset is closed, as with snapshots:
+// zfs-fuse closes one after unmount has ended.
 func (p *PoolHome) patiently(ctx context.Context, args ...string) error {
 	for _, delay := range busyDelays {
 		err := p.run(ctx, args...)
@@ -216,7 +217,7 @@ func (p *PoolHome) mountpoint(ctx context.Context, name string) (string, error) 
 		case mounted:
 			return at, nil
 		}
-		if err := p.run(ctx, "mount", name); err != nil {
+		if err := p.patiently(ctx, "mount", name); err != nil {
 			return "", err
 		}
 	}

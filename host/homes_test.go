@@ -210,3 +210,20 @@ func TestHomes(t *testing.T) {
 		}
 	}
 }
+
+// A dataset that was unmounted may still be in use, by the word of zfs.
+func TestBusyMount(t *testing.T) {
+	dir := t.TempDir()
+	standIn(t, map[string]string{"zfs": `cd ` + dir + `
+		case $1 in
+		get) printf 'mountpoint\t/tank/seed\nmounted\t%s\n' $(cat mounted || echo no) ;;
+		mount) [ -e asked ] && echo yes >mounted && exit
+			>asked
+			echo "cannot mount 'tank/seed': mountpoint or dataset is busy" >&2
+			exit 1 ;;
+		esac`})
+	home := &PoolHome{Pool: "tank", zfs: (&Host{}).ZFS()}
+	if at, err := home.mountpoint(t.Context(), "tank/seed"); err != nil || at != "/tank/seed" {
+		t.Errorf("mounted at %q, %v", at, err)
+	}
+}
