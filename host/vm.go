@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path"
 	"regexp"
 	"slices"
@@ -26,6 +27,7 @@ type VM struct {
 	ImageUUID     string `json:"image_uuid"` // empty for a machine with disks, and for one made of none
 	Bootrom       string `json:"bootrom"`
 	Disks         []Disk `json:"disks"`
+	NICs          []NIC  `json:"nics"`
 }
 
 // Disk is a disk of a virtual machine.
@@ -33,6 +35,22 @@ type Disk struct {
 	ZFSFilesystem string `json:"zfs_filesystem"`
 	Zpool         string `json:"zpool"`
 	ImageUUID     string `json:"image_uuid"` // empty for one that began empty
+}
+
+// Addresses are those of the machine's interfaces that vmadm gave them, each once, in order.
+// Of DHCP and routers it does not know.
+func (vm *VM) Addresses() []netip.Addr {
+	var list []netip.Addr
+	for _, nic := range vm.NICs {
+		for _, ip := range append([]string{nic.IP}, nic.IPs...) {
+			ip, _, _ = strings.Cut(ip, "/")
+			if a, err := netip.ParseAddr(ip); err == nil {
+				list = append(list, a)
+			}
+		}
+	}
+	slices.SortFunc(list, netip.Addr.Compare)
+	return slices.Compact(list)
 }
 
 // The states of virtual machines, those of their zones included.

@@ -19,6 +19,8 @@ const (
 // vmJSON is as much of an answer of `vmadm get` as we read, and something more.
 const vmJSON = `{"zonename": "` + zoneUUID + `", "brand": "bhyve", "uuid": "` + zoneUUID + `", "alias": "web", "state": "stopped",
  "zpool": "zones", "zfs_filesystem": "zones/` + zoneUUID + `", "zonepath": "/zones/` + zoneUUID + `", "boot_timestamp": "x", "quota": 10,
+ "nics": [{"nic_tag": "admin", "ip": "10.88.1.5", "netmask": "255.255.255.0", "primary": true, "ips": ["10.88.1.5/24", "fd00::5/64", "addrconf"]},
+	{"nic_tag": "external", "ip": "198.51.100.7"}, {"nic_tag": "external", "ip": "dhcp", "ips": ["dhcp"]}],
  "disks": [{"path": "/dev/zvol", "zfs_filesystem": "zones/d/disk0", "zpool": "zones", "image_uuid": "` + imageUUID + `"}, {"size": 1}]}`
 
 func TestParseVM(t *testing.T) {
@@ -26,10 +28,17 @@ func TestParseVM(t *testing.T) {
 		UUID: zoneUUID, Alias: "web", Zonename: zoneUUID, Brand: "bhyve", State: "stopped", Zpool: "zones",
 		ZFSFilesystem: "zones/" + zoneUUID, Zonepath: "/zones/" + zoneUUID,
 		Disks: []Disk{{ZFSFilesystem: "zones/d/disk0", Zpool: "zones", ImageUUID: imageUUID}, {}},
+		NICs: []NIC{
+			{NICTag: "admin", IP: "10.88.1.5", IPs: []string{"10.88.1.5/24", "fd00::5/64", "addrconf"}, Primary: true},
+			{NICTag: "external", IP: "198.51.100.7"}, {NICTag: "external", IP: "dhcp", IPs: []string{"dhcp"}},
+		},
 	}
 	got, err := parseVM(vmJSON, zoneUUID)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Fatalf("%v (-want +got):\n%s", err, diff)
+	}
+	if addresses := fmt.Sprint(got.Addresses()); addresses != "[10.88.1.5 198.51.100.7 fd00::5]" {
+		t.Errorf("addresses %s", addresses)
 	}
 	for field, value := range map[string]any{
 		"uuid": imageUUID, "alias": "-x", "zonename": "../x", "brand": "", "state": "asleep", "zfs_filesystem": "-r", "zonepath": "zones",

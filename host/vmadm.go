@@ -27,10 +27,11 @@ type NewVM struct {
 	InternalMetadata  map[string]string `json:"internal_metadata,omitzero"`
 }
 
-// NIC is a network interface of a new virtual machine.
+// NIC is a network interface of a virtual machine.
 type NIC struct {
 	NICTag   string   `json:"nic_tag"`
-	IPs      []string `json:"ips"` // "dhcp", or addresses with the length of their network
+	IP       string   `json:"ip,omitzero"` // as older platforms have it; not for a new machine
+	IPs      []string `json:"ips"`         // "dhcp", "addrconf", or addresses with the length of their network
 	Gateways []string `json:"gateways,omitzero"`
 	Primary  bool     `json:"primary,omitzero"` // exactly one of several
 }

@@ -242,7 +242,15 @@ func (r *running) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	defer root.Close()
-	plan, err := prepare.Find(prepare.Target{Root: root, Dataset: dataset}, prepare.Options{OS: prepare.SmartOS})
+	opts := prepare.Options{OS: prepare.SmartOS}
+	if uuid := r.result.Zone.UUID; r.Host.HasVMs() && host.IsUUID(uuid) {
+		vm, err := r.Host.VM(ctx, uuid)
+		if err != nil {
+			return err
+		}
+		opts.Addresses = vm.Addresses()
+	}
+	plan, err := prepare.Find(prepare.Target{Root: root, Dataset: dataset}, opts)
 	if err != nil {
 		return err
 	}

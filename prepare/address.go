@@ -35,11 +35,14 @@ const maxAddresses = 1000
 // addresses are those that are given, and those that the files of the zone tell: the settings
 // of its interfaces, and what /etc/hosts says of its name.
 func (f *finder) addresses() []netip.Addr {
-	list := slices.Clone(f.opts.Addresses)
+	var list []netip.Addr
 	add := func(a netip.Addr) {
 		if a = a.WithZone("").Unmap(); isOwn(a) && len(list) < maxAddresses {
 			list = append(list, a)
 		}
+	}
+	for _, a := range f.opts.Addresses {
+		add(a)
 	}
 	for _, pattern := range []string{"/etc/hostname.net*", "/etc/hostname6.net*"} {
 		for _, p := range f.glob(pattern) {

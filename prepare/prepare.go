@@ -49,7 +49,8 @@ type Target struct {
 type Options struct {
 	OS OS // Unknown: the files tell
 
-	// Addresses are those of a SmartOS zone, beside the ones that its files tell.
+	// Addresses are those of a SmartOS zone, beside the ones that its files tell. Such as no
+	// zone has as its own are left out.
 	Addresses []netip.Addr
 }
 

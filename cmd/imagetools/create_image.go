@@ -93,9 +93,10 @@ terminal its removal is offered, --remove-stale removes it unasked.
 
 Of a virtual machine, which must be stopped, the brand says the type of the image, and the
 manifest of the image that it was made of all that is inherited. A zone of brand joyent needs the
-platform of this host, but for the classic names, which need an older one. A zone that
-holds private files is refused; --unprepared takes them along. With --incremental the image holds
-what differs from the machine's own image, which must be installed where it is.
+platform of this host, but for the classic names, which need an older one. A zone in which
+imagetools prepare finds something to do is refused; --unprepared takes it as it is. With
+--incremental the image holds what differs from the machine's own image, which must be installed
+where it is.
 
 A disk makes a zvol image, NAME-VERSION.zvol.gz, whose volume has its size in whole MiB, or --size.
 Holes and zeros take no room. The manifest says virtio drivers and the CPU type host unless flags
@@ -167,7 +168,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.StringArrayVar(&opts.MinPlatform, "min-platform", nil, "oldest platform, VERSION=STAMP such as 7.0=20141030T081701Z, or none; repeatable")
 	f.BoolVar(&opts.RemoveStale, "remove-stale", false, "destroy snapshots of SOURCE that runs left which were killed")
 	f.BoolVarP(&opts.Incremental, "incremental", "i", false, "of a virtual machine: only what is not in the image that it was made of")
-	f.BoolVar(&opts.Unprepared, "unprepared", false, "of a virtual machine: with all private files that it holds")
+	f.BoolVar(&opts.Unprepared, "unprepared", false, "of a virtual machine: as it is, prepared or not")
 	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and change nothing")
 	opts.disk.addFlags(f)
 	opts.source.addFlags(f)

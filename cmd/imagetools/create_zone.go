@@ -14,6 +14,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
+	"imagetools/prepare"
 )
 
 // zoneTypes is what a machine of each brand makes an image of.
@@ -202,30 +203,54 @@ func (s *vmSource) incremental(ctx context.Context, h *host.Host, ds *host.PoolD
 	return dataset + "@final", nil
 }
 
-// prepared looks whether a zone was prepared to be an image.
-func (s *vmSource) prepared(ctx context.Context, env *cli.Env, anyway bool) error {
+// maxUnprepared is how much of what is to be prepared is told.
+const maxUnprepared = 20
+
+// prepared looks whether a zone was prepared to be an image, and finds what prepare --check finds.
+func (s *vmSource) prepared(ctx context.Context, env *cli.Env, ds host.Dataset, anyway bool) (err error) {
 	if s.HasDisks() {
 		return nil
 	}
-	private, err := image.PrivateFiles(ctx, s.Zonepath)
+	zone, err := openZone(ctx, s.VM, ds)
 	if err != nil {
-		return fmt.Errorf("virtual machine %s: look for private files: %w", s.name(), err)
+		return err
 	}
-	if len(private) == 0 {
+	defer func() { err = errors.Join(err, zone.Close()) }()
+	plan, err := zone.find(ctx, prepare.Options{})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		err = fmt.Errorf("%s: look whether it is prepared: %w", zone.what, err)
+	case len(plan.Changes) > 0:
+		err = unprepared(zone.what, plan)
+	}
+	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("virtual machine %s: it is not prepared to be an image:\n  %s", s.name(), strings.Join(private, "\n  "))
-	if anyway {
-		env.Warnf("%v", err)
-		return nil
+	if !anyway {
+		return cli.Hint(err, "imagetools prepare "+s.UUID+" does what is to be done; --unprepared makes the image of the zone as it is")
 	}
-	return cli.Hint(err, "imagetools prepare "+s.UUID+" removes what is named; --unprepared has it all in the image")
+	env.Warnf("%v", err)
+	return nil
+}
+
+func unprepared(what string, plan *prepare.Plan) error {
+	var b strings.Builder
+	for i, c := range plan.Changes {
+		if i == maxUnprepared && len(plan.Changes) > i+1 {
+			fmt.Fprintf(&b, "\n  and %d more, which imagetools prepare --check tells", len(plan.Changes)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\n  %s %s: %s", c.Action, printable(c.Path), c.What)
+	}
+	return fmt.Errorf("%s: it is not prepared to be an image:%s", what, &b)
 }
 
 // prepareVM looks whether an image can be made of a machine, and says what it will be. from is
 // where the stream begins.
 func (o *createImageOptions) prepareVM(ctx context.Context, env *cli.Env, h *host.Host, at *place, out *image.Options) (from string, err error) {
-	if err := at.vm.prepared(ctx, env, o.Unprepared); err != nil {
+	if err := at.vm.prepared(ctx, env, at.inPool, o.Unprepared); err != nil {
 		return "", err
 	}
 	if o.Incremental {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,8 +44,8 @@ of packages and the state of cloud-init go too. Each path is told with what was 
 else stays as it is; prepared twice is the same as once.
 
 Addresses of a SmartOS zone, in files below /etc and /opt/local/etc, become @PRIVATE_IP@ or
-@PUBLIC_IP@, which zoneinit fills in. They are those of --address, of /etc/hostname.net*, and of
-the zone's name in /etc/hosts.
+@PUBLIC_IP@, which zoneinit fills in. They are those of --address, of /etc/hostname.net*, of the
+zone's name in /etc/hosts, and of a virtual machine those that vmadm gave it.
 
 It is what sm-prepare-image does to files. What that does to services needs the running zone, and
 is told in notes, as are keys, passwords and links that stay since they may be meant to.
@@ -179,6 +181,10 @@ func (t *prepareTarget) find(ctx context.Context, opts prepare.Options) (plan *p
 	type found struct {
 		plan   *prepare.Plan
 		faults error
+	}
+	opts.OS = cmp.Or(opts.OS, t.known.OS)
+	if opts.OS == t.known.OS {
+		opts.Addresses = append(slices.Clone(opts.Addresses), t.known.Addresses...)
 	}
 	f, err := cli.Interruptible(ctx, func() (found, error) {
 		plan, err := prepare.Find(t.Target, opts)

@@ -11,6 +11,7 @@ import (
 	"imagetools/host"
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
+	"imagetools/manifest"
 	"imagetools/prepare"
 	"imagetools/rootfs"
 	"imagetools/rootfs/folder"
@@ -21,8 +22,9 @@ import (
 type prepareTarget struct {
 	prepare.Target
 	what    string
-	tree    *tree.Tree   // nil if changes are made on disk
-	save    func() error // brings those of the tree to the disk; nil if none are made there
+	known   prepare.Options // by who has it, as far as nothing else is said
+	tree    *tree.Tree      // nil if changes are made on disk
+	save    func() error    // brings those of the tree to the disk; nil if none are made there
 	closers []io.Closer
 }
 
@@ -67,6 +69,9 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 	if err != nil {
 		return nil, err
 	}
+	if at.vm != nil {
+		t.ofVM(at.vm.VM)
+	}
 	isDataset := o.source.AsDataset || at.dataset != nil
 	if at.dataset != nil {
 		folder, err := at.dataset.Folder(ctx)
@@ -99,6 +104,30 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 		return t, t.useDir(at.path, isDataset)
 	}
 	return t, o.readTree(ctx, env, t, &place{path: at.path}, isDataset, progress)
+}
+
+// openZone opens the root of a virtual machine that is a halted zone, for prepare to look at.
+func openZone(ctx context.Context, vm *host.VM, ds host.Dataset) (*prepareTarget, error) {
+	folder, err := ds.Folder(ctx)
+	if err != nil {
+		return nil, withHaltHint(err)
+	}
+	t := &prepareTarget{what: "virtual machine " + nameOf(vm)}
+	t.ofVM(vm)
+	if err := t.useDir(folder.Path, true); err != nil {
+		return nil, errors.Join(err, t.Close())
+	}
+	return t, nil
+}
+
+// ofVM says what vmadm knows of a zone.
+func (t *prepareTarget) ofVM(vm *host.VM) {
+	switch zoneTypes[vm.Brand] {
+	case manifest.TypeZone:
+		t.known = prepare.Options{OS: prepare.SmartOS, Addresses: vm.Addresses()}
+	case manifest.TypeLX:
+		t.known = prepare.Options{OS: prepare.Linux}
+	}
 }
 
 // cannotChange is the error for what is to be changed where it lies, and cannot.

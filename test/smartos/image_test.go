@@ -72,7 +72,7 @@ func TestCreateImage(t *testing.T) {
 		i := &imager{m: m, h: &host.Host{}}
 		seed := m.AddImage(t, smartos.Image{Type: "zone-dataset", Fill: smartos.MinimalSeed, Manifest: originFields})
 		i.vm = newVM(seed)
-		i.vm.Alias = "web"
+		i.vm.Alias, i.vm.NICs[0].IPs = "web", []string{"10.88.1.5/24"}
 		if err := i.h.CreateVM(ctx, i.vm); err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestCreateImage(t *testing.T) {
 
 		i.refused(t, "virtual machine "+i.vm.UUID+" (web): it is running", "web")
 		i.refused(t, "hint: stop it first: vmadm stop "+i.vm.UUID, i.vm.UUID)
-		if _, err := i.h.Login(ctx, host.Login{Zone: i.vm.UUID, Args: []string{"sh", "-c", "echo new >/root/new; rm /etc/hosts; echo key >/var/ssh_host_key"}}); err != nil {
+		if _, err := i.h.Login(ctx, host.Login{Zone: i.vm.UUID, Args: []string{"sh", "-c", "echo new >/root/new; rm /etc/hosts; echo listen 10.88.1.5 >/etc/app.conf"}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := i.h.StopVM(ctx, i.vm.UUID); err != nil {
@@ -104,7 +104,8 @@ func (i *imager) testBad(t *testing.T, seed string) {
 	if err := os.WriteFile(history, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"root/root/.bash_history", "config/metadata.json", "root/var/svc/provision_success"} {
+	for _, name := range []string{"remove /root/.bash_history", "remove config/metadata.json", "remove /var/svc/provision_success", "it holds the address 10.88.1.5 of this machine",
+		"hint: imagetools prepare " + i.vm.UUID + " does what is to be done"} {
 		i.refused(t, name, "web")
 	}
 	i.refused(t, "type \"lx-dataset\": a machine of brand joyent makes a zone-dataset", "web", "--type", "lx-dataset")
@@ -116,10 +117,13 @@ func (i *imager) testBad(t *testing.T, seed string) {
 		t.Fatal(err)
 	}
 	i.refused(t, `it is the virtual machine `+i.vm.UUID+` (web) and the path "./web"`, "web")
-	for _, path := range []string{"web", history, filepath.Join(i.root, "../config/metadata.json"), filepath.Join(i.root, "../config/tags.json"), filepath.Join(i.root, "var/svc/provision_success")} {
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.Remove("web"); err != nil {
+		t.Fatal(err)
+	}
+	i.m.Must(t, i.m.Tool, "prepare", "web")
+	text, err := os.ReadFile(filepath.Join(i.root, "etc/app.conf"))
+	if err != nil || string(text) != "listen @PRIVATE_IP@\n" {
+		t.Errorf("an address that vmadm knows: %q, %v", text, err)
 	}
 }
 
