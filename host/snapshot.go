@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// taker is who took a snapshot and when; its name tells all of it, since a name is set with
-// the snapshot and needs no permission of its own, as properties do.
+// taker is who took a snapshot, or made a virtual machine, and when. The name of the snapshot
+// tells all of it, since a name is set with the snapshot and needs no permission of its own, as
+// properties do.
 type taker struct {
 	taken time.Time // whole seconds
 	pid   int
@@ -57,17 +58,17 @@ func parseTaker(name string) (taker, bool) {
 	return taker{taken, int(pid), m[3]}, true
 }
 
-// Fate is what became of the run that took a snapshot.
+// Fate is what became of the run that took a snapshot or made a virtual machine.
 type Fate int
 
 // Fates. A run of this host is taken for alive as long as any process has its number.
 const (
 	Ended   Fate = iota
-	Alive        // the snapshot is in use
+	Alive        // what it made is in use
 	Unknown      // it was a run of another host
 )
 
-// fate judges a snapshot that was there before me took any.
+// fate judges what was there before me made anything.
 func (t taker) fate(me taker) Fate {
 	switch {
 	case t.host != me.host:

@@ -28,6 +28,8 @@ type VM struct {
 	Bootrom       string `json:"bootrom"`
 	Disks         []Disk `json:"disks"`
 	NICs          []NIC  `json:"nics"`
+
+	InternalMetadata map[string]any `json:"internal_metadata"`
 }
 
 // Disk is a disk of a virtual machine.
@@ -138,14 +140,19 @@ func (h *Host) VMsWithAlias(ctx context.Context, alias string) ([]string, error)
 	if !IsAlias(alias) {
 		return nil, fmt.Errorf("virtual machine %q: no such alias is possible", alias)
 	}
-	out, err := h.Query(ctx, "vmadm", "lookup", "alias="+alias)
+	return h.lookup(ctx, "alias="+alias)
+}
+
+// lookup returns the UUIDs of the virtual machines that have a property.
+func (h *Host) lookup(ctx context.Context, filter string) ([]string, error) {
+	out, err := h.Query(ctx, "vmadm", "lookup", filter)
 	if err != nil {
 		return nil, err
 	}
 	uuids := strings.Fields(out)
 	for _, uuid := range uuids {
 		if !IsUUID(uuid) {
-			return nil, fmt.Errorf("vmadm lookup alias=%s: %q is no list of UUIDs", alias, excerpt(out))
+			return nil, fmt.Errorf("vmadm lookup %s: %q is no list of UUIDs", filter, excerpt(out))
 		}
 	}
 	slices.Sort(uuids)

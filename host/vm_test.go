@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -203,5 +205,54 @@ vmadm delete %s
 `, zoneUUID, imageUUID, zoneUUID)
 	if diff := cmp.Diff(want, shown.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What runs left is told by what they wrote into the machines that they made.
+func TestLeftVMs(t *testing.T) {
+	me, err := self(time.Unix(1e9, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := func(pid int, host string, hours int) string {
+		return taker{time.Unix(1e9, 0).UTC().Add(time.Duration(hours) * time.Hour), pid, host}.String()
+	}
+	const none = 1 << 22 // more than any process has
+	vms := map[string]string{}
+	for i, metadata := range []string{
+		runKey + `": "` + signed(none, me.host, 3), runKey + `": "` + signed(os.Getppid(), me.host, 2), runKey + `": "` + signed(none, "00000000", 1),
+		"other\": \"x", runKey + `": "final`,
+	} {
+		uuid := fmt.Sprintf("%08d%s", i, zoneUUID[8:])
+		vms[uuid] = fmt.Sprintf(`{"zonename": "%[1]s", "brand": "joyent", "uuid": "%[1]s", "alias": "proto-%[2]d", "state": "running", "zfs_filesystem": "zones/x", "zonepath": "/zones/x",
+			"internal_metadata": {"n": 1, "%[3]s"}}`, uuid, i, metadata)
+	}
+	script := "case $* in\n'lookup alias=~^proto-')\n"
+	for uuid := range vms {
+		script += "echo " + uuid + "\n"
+	}
+	script += "echo " + zoneUUID + "; echo " + imageUUID + ";;\n"
+	for uuid, text := range vms {
+		script += "'get " + uuid + "') echo '" + text + "' ;;\n"
+	}
+	standIn(t, map[string]string{"vmadm": script + "'get " + imageUUID + "') echo '{}' ;;\n*) echo \"$2: No such zone configured\" >&2; exit 1 ;;\nesac"})
+	left, err := (&Host{}).LeftVMs(t.Context(), "proto-")
+	if err == nil || !strings.Contains(err.Error(), "vmadm get "+imageUUID) {
+		t.Errorf("a machine that cannot be read: %v", err)
+	}
+	var got []string
+	for _, l := range left {
+		got = append(got, fmt.Sprintf("%s %s %d %v %v", l.UUID[:8], l.Alias, l.PID, l.Made.Unix()-1e9, l.Fate))
+	}
+	want := []string{
+		fmt.Sprintf("00000002 proto-2 %d 3600 %v", none, Unknown), fmt.Sprintf("00000001 proto-1 %d 7200 %v", os.Getppid(), Alive),
+		fmt.Sprintf("00000000 proto-0 %d 10800 %v", none, Ended),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	vm := NewVM{}
+	if err := vm.Sign(time.Unix(1e9, 0)); err != nil || vm.InternalMetadata[runKey] != me.String() {
+		t.Errorf("signed %+v, %v", vm, err)
 	}
 }

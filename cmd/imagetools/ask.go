@@ -47,6 +47,12 @@ func askManifest(env *cli.Env, m *manifest.Options, have *manifest.Manifest) err
 	return err
 }
 
+// confirm asks whether something is to be done; anything but yes is no.
+func confirm(env *cli.Env, question string) (bool, error) {
+	answer, err := ask(env, bufio.NewReader(env.Stdin), question+" [y/N]")
+	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), err
+}
+
 func ask(env *cli.Env, in *bufio.Reader, question string) (string, error) {
 	fmt.Fprintf(env.Stderr, "%s: ", question)
 	line, err := in.ReadString('\n')

@@ -120,8 +120,13 @@ func (o *baseImagesOptions) build(ctx context.Context, env *cli.Env, h *host.Hos
 	}
 	id := uuid.NewString()
 	vm := host.NewVM{
-		UUID: id, Alias: "proto-" + j.nameVersion() + "-" + id[:8], Brand: j.img.Brand(), ImageUUID: o.Seed,
+		UUID: id, Alias: protoAlias + j.nameVersion() + "-" + id[:8], Brand: j.img.Brand(), ImageUUID: o.Seed,
 		MaxPhysicalMemory: o.Memory, Resolvers: o.Resolvers, NICs: []host.NIC{{NICTag: o.NICTag, IPs: []string{"dhcp"}}},
+	}
+	if !o.KeepZone {
+		if err := vm.Sign(env.Now()); err != nil {
+			return err
+		}
 	}
 	o.say(env, "%s: zone %s", j.nameVersion(), vm.Alias)
 	defer func() { err = o.endZone(ctx, h, j, id, err) }()

@@ -26,6 +26,7 @@ type baseImagesOptions struct {
 	Memory       int // MiB
 	Resolvers    []string
 	KeepZone     bool
+	RemoveStale  bool
 	Output       string
 }
 
@@ -47,8 +48,9 @@ of x86_64, and i386 has 32, multiarch itself, sngl nothing.
 An image whose files are in the output folder already, and are sound, is not made again, so that
 the same command goes on after one that was interrupted or failed. The first failure ends the run.
 
-The alias of a zone is proto-NAME-RELEASE and a number of its own. A run that was killed leaves its
-zone; vmadm lookup alias=~^proto- finds it.
+The alias of a zone is proto-NAME-RELEASE and a number of its own. The zone of a run that was killed
+is found by the next one; on a terminal its removal is offered, --remove-stale removes it unasked.
+A zone that was kept stays.
 
 Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 		Example: `  imagetools create-base-images -b 2024Q4 -r 24.4.1 -s lts
@@ -69,6 +71,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 	f.IntVar(&opts.Memory, "memory", classicMemory, "memory of the zones in MiB")
 	f.StringArrayVar(&opts.Resolvers, "resolver", []string{"8.8.8.8"}, "name server of the zones; repeatable")
 	f.BoolVar(&opts.KeepZone, "keep-zone", false, "do not delete the zones")
+	f.BoolVar(&opts.RemoveStale, "remove-stale", false, "delete zones that runs left which were killed")
 	f.StringVarP(&opts.Output, "output", "o", "output", "folder for the images")
 	opts.addFlags(f)
 	return cmd
@@ -90,6 +93,9 @@ func runCreateBaseImages(ctx context.Context, env *cli.Env, opts *baseImagesOpti
 	}
 	if opts.DryRun {
 		h.DryRun = env.Stdout
+	}
+	if err := opts.dealWithLeft(ctx, env, h); err != nil {
+		return err
 	}
 	for _, j := range jobs {
 		if err = opts.build(ctx, env, h, j); err != nil {

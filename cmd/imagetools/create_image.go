@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -433,11 +432,10 @@ func (o *createImageOptions) dealWith(ctx context.Context, env *cli.Env, l host.
 	remove := o.RemoveStale
 	if !remove && o.mayAsk(env) {
 		fmt.Fprintf(env.Stderr, "%s, was left behind.\n", what)
-		answer, err := ask(env, bufio.NewReader(env.Stdin), "Destroy it? [y/N]")
-		if err != nil {
+		var err error
+		if remove, err = confirm(env, "Destroy it?"); err != nil {
 			return err
 		}
-		remove = strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
 	}
 	if !remove {
 		env.Warnf("%s, was left behind; --remove-stale destroys it", what)

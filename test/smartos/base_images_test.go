@@ -57,6 +57,7 @@ func TestCreateBaseImages(t *testing.T) {
 		t.Run("interrupted", s.testInterrupted)
 		t.Run("goes on", s.testGoesOn)
 		t.Run("damaged", s.testDamaged)
+		t.Run("left zone", s.testLeft)
 		t.Run("kept zone", s.testKept)
 	})
 }
@@ -124,7 +125,7 @@ func (s *baseSet) testDryRun(t *testing.T) {
 		}
 	}
 	for _, call := range s.m.Calls(t)[calls:] {
-		if !strings.HasPrefix(call, "imgadm get ") {
+		if !strings.HasPrefix(call, "imgadm get ") && !strings.HasPrefix(call, "vmadm lookup ") {
 			t.Errorf("the dry run calls %q", call)
 		}
 	}
@@ -218,11 +219,48 @@ func (s *baseSet) testDamaged(t *testing.T) {
 	}
 }
 
+// testLeft: the zone of a run that was killed is found by the next, and that of one that runs is
+// let alone.
+func (s *baseSet) testLeft(t *testing.T) {
+	fails := []string{"--images", "minimal", "--bootstrap-sha256", strings.Repeat("0", 64)}
+	zone := func() string { return s.m.Must(t, "vmadm", "lookup", "alias=~^proto-") }
+	meanwhile := ""
+	_, status := runUntil(t, s.command("--images", "minimal"), "overlay", func(pid int) {
+		meanwhile, _ = s.run(t, append(fails, "--remove-stale")...)
+		syscall.Kill(pid, syscall.SIGKILL)
+	})
+	left := zone()
+	if status != -1 || !host.IsUUID(left) {
+		t.Fatalf("killed, it ends with %d and leaves %q", status, left)
+	}
+	named := "zone " + left + " (proto-minimal-64-lts-24.4.1-" + left[:8] + "), made at "
+	if !strings.Contains(meanwhile, named) || !strings.Contains(meanwhile, "is left alone: the process runs") {
+		t.Errorf("while the process runs: %s", meanwhile)
+	}
+	said, _ := s.run(t, fails...)
+	if !strings.Contains(said, named) || !strings.Contains(said, "was left behind; --remove-stale deletes it") || zone() != left {
+		t.Errorf("then: %s; zone %s", said, zone())
+	}
+	out, err := s.command("--dry-run", "--remove-stale", "--images", "minimal").Output()
+	if err != nil || !strings.HasPrefix(string(out), "vmadm delete "+left+"\n") || zone() != left {
+		t.Errorf("the dry run: %v, %s; zone %s", err, out, zone())
+	}
+	said, _ = s.run(t, append(fails, "--remove-stale")...)
+	if !strings.Contains(said, "note: "+named) || !strings.Contains(said, "was left behind and is deleted") {
+		t.Errorf("with --remove-stale: %s", said)
+	}
+	s.ended(t, said)
+}
+
 func (s *baseSet) testKept(t *testing.T) {
 	out, err := s.command("--keep-zone", "--images", "minimal", "--json").Output()
 	var a answer
 	if err != nil || json.Unmarshal(out, &a) != nil || len(a.Images) != 1 || !host.IsUUID(a.Images[0].Zone) {
 		t.Fatalf("%v, %s", err, out)
+	}
+	// It is not taken for one that was left.
+	if said, _ := s.run(t, "--images", "base", "--remove-stale"); strings.Contains(said, a.Images[0].Zone) {
+		t.Errorf("a kept zone: %s", said)
 	}
 	s.m.Must(t, "vmadm", "delete", a.Images[0].Zone)
 	s.ended(t, string(out))
