@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,9 +25,21 @@ import (
 var zoneSteps = []string{"bootstrap", "package-tools", "certificates", "packages", "certificate-bundle", "linker-paths",
 	"mail-maps", "services", "users", "local-directories", "alternatives", "clean", "prepare"}
 
+// moment is when a program says a line that begins with something, and what happens to it then.
+type moment struct {
+	prefix string
+	do     func(pid int)
+}
+
 // runUntil runs a program that tells of its steps on standard error, does something to it at the
 // first line that has a prefix, and returns what it said and its exit status.
 func runUntil(t *testing.T, cmd *exec.Cmd, prefix string, do func(pid int)) (said string, status int) {
+	t.Helper()
+	return runThrough(t, cmd, moment{prefix, do})
+}
+
+// runThrough is runUntil for several moments, one after another.
+func runThrough(t *testing.T, cmd *exec.Cmd, moments ...moment) (said string, status int) {
 	t.Helper()
 	cmd.Stdout = nil
 	stderr, err := cmd.StderrPipe()
@@ -39,14 +52,14 @@ func runUntil(t *testing.T, cmd *exec.Cmd, prefix string, do func(pid int)) (sai
 	var b strings.Builder
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		fmt.Fprintln(&b, lines.Text())
-		if strings.HasPrefix(lines.Text(), prefix) && do != nil {
-			do(cmd.Process.Pid)
-			do = nil
+		if len(moments) > 0 && strings.HasPrefix(lines.Text(), moments[0].prefix) {
+			moments[0].do(cmd.Process.Pid)
+			moments = moments[1:]
 		}
 	}
 	err = cmd.Wait()
-	if do != nil {
-		t.Fatalf("no %q: %v\n%s", prefix, err, &b)
+	if len(moments) > 0 {
+		t.Fatalf("no %q: %v\n%s", moments[0].prefix, err, &b)
 	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
@@ -132,7 +145,7 @@ func TestInterruptedInstall(t *testing.T) {
 			check(step, said, fmt.Sprintf(`interrupted; the zone %q stays as it was, with /var/tmp/basesetup in it, and what runs there goes on until it is halted; the log is`, zone))
 			restart()
 		}
-		for _, step := range zoneSteps[:len(zoneSteps)-2] { // after those the zone comes down by itself
+		for _, step := range zoneSteps[:len(zoneSteps)-2] {
 			said, status := runUntil(t, command(), "zone: "+step, killChild)
 			if status != 1 {
 				t.Errorf("%s: with zlogin killed, it ends with %d: %s", step, status, said)
@@ -140,6 +153,28 @@ func TestInterruptedInstall(t *testing.T) {
 			check(step, said, "zlogin "+zone, "signal: killed", "hint: the zone stays as it was")
 			restart()
 		}
+		said, status := killInClean(t, m, zone, command())
+		if status != 1 || !zoneIs(t, m, zone, "running") {
+			t.Errorf("clean: with zlogin killed, it ends with %d: %s", status, said)
+		}
+		check("clean", said, "zlogin "+zone, "signal: killed", "hint: the zone stays as it was")
+		restart()
+		// What zlogin has begun in the last step is done without it, unless it dies, too.
+		said, status = holdInPrepare(t, m, zone, command(), killChild)
+		if status != 0 || !zoneIs(t, m, zone, "stopped") {
+			t.Errorf("prepare: with zlogin killed, it ends with %d: %s", status, said)
+		}
+		m.Must(t, "vmadm", "start", zone)
+		said, status = holdInPrepare(t, m, zone, command(), func(pid int) {
+			killChild(pid)
+			killInZone(t, filepath.Join(m.Mountpoint(t, "zones/"+zone), "root"))
+			interrupt(pid) // or it would wait for the halt
+		})
+		if status != 130 || !zoneIs(t, m, zone, "running") {
+			t.Errorf("prepare: with all killed, it ends with %d: %s", status, said)
+		}
+		check("prepare", said, fmt.Sprintf("interrupted; the zone %q stays as it was", zone))
+		restart()
 		// A zone that comes down in its last step is what was wanted, whoever did it.
 		if said, status := runUntil(t, command(), "zone: prepare", func(int) { m.Must(t, "vmadm", "stop", zone) }); status != 0 {
 			t.Errorf("halted at the end: status %d: %s", status, said)
@@ -151,6 +186,75 @@ func TestInterruptedInstall(t *testing.T) {
 	}, func(t *testing.T, dir string) {
 		checkImage(t, oracle.RequireJudge(t), filepath.Join(dir, "../bin/imagetools"), b.name, filepath.Join(dir, b.config.Name+"-"+b.config.Release))
 	})
+}
+
+// killInClean kills zlogin when the zone cleans itself: at the reading of /etc/hosts, which does
+// not come to an end.
+func killInClean(t *testing.T, m *smartos.Machine, zone string, cmd *exec.Cmd) (said string, status int) {
+	t.Helper()
+	hosts := filepath.Join(m.Mountpoint(t, "zones/"+zone), "root/etc/hosts")
+	release := hold(t, m, "pkg_alternatives")
+	defer func() {
+		if err := errors.Join(os.Remove(hosts), os.Rename(hosts+".kept", hosts)); err != nil {
+			t.Error(err)
+		}
+	}()
+	return runThrough(t, cmd, moment{"zone: alternatives", func(int) {
+		if err := errors.Join(os.Rename(hosts, hosts+".kept"), syscall.Mkfifo(hosts, 0o644)); err != nil {
+			t.Error(err)
+		}
+		release()
+	}}, moment{"zone: clean", killChild})
+}
+
+// holdInPrepare does something while the zone prepares itself, and then has it go on.
+func holdInPrepare(t *testing.T, m *smartos.Machine, zone string, cmd *exec.Cmd, do func(pid int)) (said string, status int) {
+	t.Helper()
+	release := hold(t, m, "sm-prepare-image")
+	before := len(m.ZoneCalls(t, zone))
+	return runUntil(t, cmd, "zone: prepare", func(pid int) {
+		for calls := m.ZoneCalls(t, zone); !slices.Contains(calls[before:], "sm-prepare-image -y"); calls = m.ZoneCalls(t, zone) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		do(pid)
+		release()
+	})
+}
+
+// hold has the calls of a program in zones wait until they are released.
+func hold(t *testing.T, m *smartos.Machine, program string) (release func()) {
+	t.Helper()
+	path := filepath.Join(m.Packages(), "hold")
+	if err := os.WriteFile(path, []byte(program+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func zoneIs(t *testing.T, m *smartos.Machine, zone, state string) bool {
+	t.Helper()
+	return m.Must(t, "vmadm", "lookup", "uuid="+zone, "state="+state) == zone
+}
+
+// killInZone kills what runs in a zone.
+func killInZone(t *testing.T, root string) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if at, err := os.Readlink(link); err != nil || at != root {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // testFull hands a bootstrap to a zone that has no room for it.

@@ -178,7 +178,8 @@ func (m *Machine) SetPlatform(t *testing.T, version, stamp string) {
 
 // Packages is the folder of what pkg_add adds: a folder with the name of each package, which
 // holds what it has below /. The file fail in it names calls that are to fail, one a line: a
-// program, and perhaps one of its arguments.
+// program, and perhaps one of its arguments. Calls that the file hold names in the same way do
+// not go on as long as it does.
 func (m *Machine) Packages() string { return filepath.Join(m.state, "packages") }
 
 // ZFS runs zfs and returns what it prints.

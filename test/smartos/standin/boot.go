@@ -62,7 +62,7 @@ func (s *state) boot(v *vm) (err error) {
 	}
 	v.State, v.ZoneState = "running", "running"
 	v.Boots++
-	return s.save(v)
+	return errors.Join(s.save(v), s.startInit(v))
 }
 
 // mountLocal shows /local of the zone at /usr/local, on the platform.

@@ -123,8 +123,8 @@ func zfs(args ...string) (string, error) {
 
 // onHost is the program name on the host.
 func onHost(s *state, name string, args []string) error {
-	if name == haltLater { // nobody calls that but we
-		return s.haltLater(args[0], args[1])
+	if name == zoneInit { // nobody calls that but we
+		return s.init(args[0], args[1])
 	}
 	programs := map[string]func([]string) error{
 		"vmadm": s.vmadm, "zoneadm": s.zoneadm, "zlogin": s.zlogin, "imgadm": s.imgadm, "sysinfo": s.sysinfo,

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // zone is what the stand-ins in a zone share, as a folder.
@@ -96,7 +97,10 @@ func inZone(z *zone, name string, args []string) error {
 		if !slices.ContainsFunc(c.forms, func(form []string) bool { return match(form, args) }) {
 			return unknown("%s %q", name, args)
 		}
-		if fails(z.dir, name, args) {
+		for listed(z.dir, "hold", name, args) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if listed(z.dir, "fail", name, args) {
 			return fmt.Errorf("%s: the test has it fail", name)
 		}
 		if c.does == nil {
@@ -106,10 +110,10 @@ func inZone(z *zone, name string, args []string) error {
 	})
 }
 
-// fails tells whether the test wants this call to fail: the file "fail" holds lines of a
+// listed tells whether the test wants something of this call: a file of its holds lines of a
 // program's name and perhaps a word that is among its arguments.
-func fails(dir, name string, args []string) bool {
-	text, err := os.ReadFile(filepath.Join(dir, "packages", "fail"))
+func listed(dir, file, name string, args []string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "packages", file))
 	if err != nil {
 		return false
 	}

@@ -104,11 +104,6 @@ func (s *state) zlogin(args []string) error {
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: v.root()}
 	err = cmd.Run()
-	if asked := s.path("zones", v.UUID, haltAsked); exists(asked) {
-		if err := errors.Join(os.Remove(asked), s.haltSoon(v)); err != nil {
-			return err
-		}
-	}
 	var failed *exec.ExitError
 	if errors.As(err, &failed) && failed.Exited() {
 		return exitError(failed.ExitCode())
@@ -131,31 +126,44 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// haltLater is the name under which a stand-in halts a zone that has been asked to shut down.
-const haltLater = "halt-later"
+// zoneInit is the name under which a stand-in brings a zone down that is asked to.
+const zoneInit = "zone-init"
 
-// haltAsked is the file by which the shutdown in a zone tells zlogin.
+// haltAsked is the file by which the shutdown in a zone asks for it.
 const haltAsked = "halt-asked"
 
-// graceOfShutdown stands for the seconds that shutdown gives users.
-const graceOfShutdown = time.Second
+const (
+	// pollOfInit is the time between looks at that file.
+	pollOfInit = 50 * time.Millisecond
+	// graceOfShutdown stands for the seconds that shutdown gives users.
+	graceOfShutdown = time.Second
+)
 
-// haltSoon has the zone come down when zlogin has long ended.
-func (s *state) haltSoon(v *vm) error {
-	cmd := exec.Command(s.path("standin"), haltLater, v.UUID, strconv.Itoa(v.Boots))
+// startInit starts what brings a zone down whoever has logged in, and however that ended.
+func (s *state) startInit(v *vm) error {
+	cmd := exec.Command(s.path("standin"), zoneInit, v.UUID, strconv.Itoa(v.Boots))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	return cmd.Start()
 }
 
-func (s *state) haltLater(uuid, boots string) error {
+func (s *state) init(uuid, boots string) error {
+	runs := func() (*vm, bool) {
+		v, err := s.load(uuid)
+		return v, err == nil && v.State == "running" && strconv.Itoa(v.Boots) == boots
+	}
+	for asked := s.path("zones", uuid, haltAsked); !exists(asked); time.Sleep(pollOfInit) {
+		if _, ok := runs(); !ok {
+			return nil
+		}
+	}
 	time.Sleep(graceOfShutdown)
 	unlock, err := s.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	v, err := s.load(uuid)
-	if err != nil || v.State != "running" || strconv.Itoa(v.Boots) != boots {
+	v, ok := runs()
+	if !ok {
 		return nil // somebody was faster
 	}
 	return s.halt(v)
