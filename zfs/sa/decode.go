@@ -19,7 +19,9 @@ const (
 // Tables tell how one file system lays out its attributes.
 type Tables struct {
 	attributes map[uint64]column
+	numbers    map[Attr]uint64
 	layouts    map[uint16][]uint64
+	added      int // layouts
 }
 
 type column struct {
@@ -33,7 +35,7 @@ var ErrFormat = errors.New("malformed attributes")
 // NewTables makes tables of the content of the SA_ATTR_REGISTRATION and SA_ATTR_LAYOUTS
 // objects.
 func NewTables(registry, layouts []zap.Entry) (*Tables, error) {
-	t := &Tables{attributes: make(map[uint64]column), layouts: make(map[uint16][]uint64)}
+	t := &Tables{attributes: make(map[uint64]column), numbers: make(map[Attr]uint64), layouts: make(map[uint16][]uint64)}
 	byName := map[string]Attr{"ZPL_DXATTR": DXattr, "ZPL_PROJID": ProjID}
 	for i, a := range attributes {
 		byName[a.name] = Attr(i)
@@ -53,6 +55,9 @@ func NewTables(registry, layouts []zap.Entry) (*Tables, error) {
 			return nil, fmt.Errorf("attribute %q: its number %d is another's", e.Name, number)
 		}
 		t.attributes[number] = c
+		if c.attr != Unknown {
+			t.numbers[c.attr] = number
+		}
 	}
 	for _, e := range layouts {
 		n, err := strconv.ParseUint(e.Name, 10, 16)

@@ -150,19 +150,22 @@ var ErrTooLarge = errors.New("sa: attributes too large")
 // layouts, in its order. The bonus is at most 320 bytes; if that is not enough, those from
 // the first that does not fit into 192 on go to the spill, a whole number of 512-byte
 // sectors.
-func Encode(values []Value) (bonus, spill []byte, err error) {
+func Encode(values []Value) (bonus, spill []byte, err error) { return split(values, layoutOf) }
+
+// split encodes values into bonus and spill. number is what tells the number of a layout.
+func split(values []Value, number func([]Value) (int, error)) (bonus, spill []byte, err error) {
 	if size(values) <= bonusRoom {
-		bonus, err = encode(values)
+		bonus, err = encode(values, number)
 		return bonus, nil, err
 	}
 	n := 0
 	for n < len(values) && size(values[:n+1]) <= spillRoom {
 		n++
 	}
-	if bonus, err = encode(values[:n]); err != nil {
+	if bonus, err = encode(values[:n], number); err != nil {
 		return nil, nil, err
 	}
-	if spill, err = encode(values[n:]); err != nil {
+	if spill, err = encode(values[n:], number); err != nil {
 		return nil, nil, err
 	}
 	if len(spill) > maxSpill {
@@ -193,8 +196,8 @@ func size(values []Value) int {
 	return n
 }
 
-func encode(values []Value) ([]byte, error) {
-	number, err := layoutOf(values)
+func encode(values []Value, number func([]Value) (int, error)) ([]byte, error) {
+	layout, err := number(values)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +205,7 @@ func encode(values []Value) ([]byte, error) {
 	b := make([]byte, header, align(size(values)))
 	le := binary.LittleEndian
 	le.PutUint32(b, magic)
-	le.PutUint16(b[4:], uint16(number|header/8<<10))
+	le.PutUint16(b[4:], uint16(layout|header/8<<10))
 	lengths := b[6:6]
 	for _, v := range values {
 		a := attributes[v.Attr]

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"imagetools/zfs/sa"
+	"imagetools/zfs/zap"
 )
 
 var le = binary.LittleEndian
@@ -265,5 +267,67 @@ func TestLayouts(t *testing.T) {
 	}
 	if got, want := fmt.Sprint(sa.Layouts()[0].Values), "[5 6 4 12 13 7 11 0 1 2 3 8 16 19]"; got != want {
 		t.Errorf("layout of a file %s, want %s", got, want)
+	}
+}
+
+// With tables of its own, a file system is written by its own numbers, and what it lacks is
+// added behind them.
+func TestTables(t *testing.T) {
+	t.Parallel()
+	var registry, layouts zap.Entries
+	const shift = 5 // of every number, against those of ours
+	for _, e := range sa.Registry() {
+		registry = append(registry, zap.Uint64(e.Name, e.Values[0]+shift))
+	}
+	base := sa.Layouts()[0]
+	base.Name, base.Values = "40", slices.Clone(base.Values)
+	for i := range base.Values {
+		base.Values[i] += shift
+	}
+	layouts = append(layouts, base)
+	tables, err := sa.NewTables(registry, layouts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := tables.Clone()
+	for i, tt := range []struct {
+		values []sa.Value
+		layout uint16
+		added  int
+	}{
+		{values(8, 0, false, false), 40, 0},
+		{values(8, 0, true, false), 41, 1},
+		{values(8, 0, false, false), 40, 1},
+		{values(8, 0, true, false), 41, 1},
+	} {
+		bonus, spill, err := more.Encode(tt.values)
+		if err != nil || spill != nil {
+			t.Fatalf("%d: spill of %d bytes, %v", i, len(spill), err)
+		}
+		if got := le.Uint16(bonus[4:]) & 0x3FF; got != tt.layout || more.Added() != tt.added {
+			t.Errorf("%d: layout %d, %d added", i, got, more.Added())
+		}
+		read, err := sa.NewTables(registry, more.Layouts())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []sa.Value
+		if err := read.Decode(bonus, func(a sa.Attr, v []byte, _ binary.ByteOrder) error {
+			got = append(got, sa.Value{Attr: a, Data: v})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.EqualFunc(got, tt.values, func(a, b sa.Value) bool { return a.Attr == b.Attr && bytes.Equal(a.Data, b.Data) }) {
+			t.Errorf("%d: it reads as %v", i, got)
+		}
+	}
+	if tables.Added() != 0 || len(tables.Layouts()) != 1 || len(more.Layouts()) != 2 {
+		t.Error("the clone and its origin are one")
+	}
+	if small, err := sa.NewTables(registry[:10], nil); err != nil {
+		t.Error(err)
+	} else if _, _, err := small.Encode(values(8, 0, false, false)); err == nil {
+		t.Error("attributes that the file system does not have were encoded")
 	}
 }
