@@ -19,6 +19,9 @@ type Data struct {
 // Data returns the data of an object of one of x's snapshots.
 func (x *Index) Data(o *Object) *Data { return &Data{x: x, o: o, at: -1} }
 
+// Reset makes d the data of another object of the same index; its buffers are used again.
+func (d *Data) Reset(o *Object) { d.o, d.at = o, -1 }
+
 // ReadAt fills p from an offset of the object; what lies in holes and behind the last block
 // is zeros. Errors are [ErrRedacted], [ErrNotStored], those of the store and of damaged
 // compressed blocks, wrapped with the place.

@@ -176,8 +176,8 @@ func (c *Checker) checkObject(o *Object) error {
 		return fmt.Errorf("block size %d: needs LARGE_BLOCKS", o.BlockSize)
 	case o.BlockSize > MaxBlock:
 		return fmt.Errorf("block size %d: the limit is %d", o.BlockSize, MaxBlock)
-	case o.DnSlots != 1 && !c.Foreign:
-		return fmt.Errorf("%d dnode slots: some receivers take 1 alone", o.DnSlots)
+	case o.DnSlots == 0 && !c.Foreign:
+		return errors.New("0 dnode slots: receivers of 2018 take that for none")
 	case o.DnSlots > 1 && c.features&FeatureLargeDnode == 0:
 		return fmt.Errorf("%d dnode slots: needs LARGE_DNODE", o.DnSlots)
 	case o.DnSlots > maxSlots:
