@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"imagetools/tree"
+	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 )
 
@@ -46,23 +47,27 @@ type file struct {
 	digest digest
 	print  uint64 // fingerprint of the contents, to compare the second reading with
 	kept   []byte // the block of a small file, which then is not read a second time
+	base   *basis // how it differs from what it was on the origin, if it keeps its object
 	elf    bool
 }
 
 // piece is one block of a file.
 type piece struct {
-	file  *file
-	off   int64
-	data  []byte            // padded with zeros to whole blocks; nil in a hole, and if only digested
-	n     int               // bytes of contents in data
-	sum   [sha256.Size]byte // when contents are digested
-	check stream.Checksum   // of data, when they are written
-	print uint64            // fingerprint
-	hole  bool              // all zeros
-	first bool              // of its file
-	last  bool
-	open  *openFile // of a file with several blocks
-	err   error
+	file    *file
+	base    *basis // what it is compared with, or was
+	off     int64
+	data    []byte            // padded with zeros to whole blocks; nil in a hole, and if only digested
+	n       int               // bytes of contents in data
+	sum     [sha256.Size]byte // when contents are digested
+	check   stream.Checksum   // of data, when they are written
+	print   uint64            // fingerprint
+	hole    bool              // all zeros, or nothing that the origin has not
+	spans   []span            // blocks that the origin has not
+	differs bool              // from the contents on the origin
+	first   bool              // of its file
+	last    bool
+	open    *openFile // of a file with several blocks
+	err     error
 }
 
 // batch is a run of blocks that one worker reads.
@@ -85,6 +90,7 @@ var seed = maphash.MakeSeed()
 type contents struct {
 	files []*file
 	sums  bool // compute SHA-256
+	basis func(*file) *basis
 	emit  func(*piece) error
 
 	free  chan *batch
@@ -97,15 +103,16 @@ type contents struct {
 
 // readContents calls emit for every block of data of the files, in order, in this goroutine;
 // each file has at least one piece, which may be a hole. With sums, pieces come with their
-// SHA-256, but with data only where it is to be kept. Errors name the file.
-func readContents(ctx context.Context, files []*file, sums bool, emit func(*piece) error) error {
+// SHA-256, but with data only where it is to be kept, and files are compared with what basis
+// gives for them, if it is not nil. Errors name the file.
+func readContents(ctx context.Context, files []*file, sums bool, basis func(*file) *basis, emit func(*piece) error) error {
 	workers := runtime.GOMAXPROCS(0)
 	inFlight := 4 + 2*workers
 	if !sums { // each has a buffer
 		inFlight = min(inFlight, maxBuffers)
 	}
 	c := &contents{
-		files: files, sums: sums, emit: emit, open: make(map[*openFile]bool),
+		files: files, sums: sums, basis: basis, emit: emit, open: make(map[*openFile]bool),
 		free: make(chan *batch, inFlight), todo: make(chan *batch, inFlight), order: make(chan *batch, inFlight),
 	}
 	for range inFlight {
@@ -120,13 +127,13 @@ func readContents(ctx context.Context, files []*file, sums bool, emit func(*piec
 	})
 	for range workers {
 		wg.Go(func() {
-			var scratch []byte // what is only digested goes here: it stays in the core's cache
+			var s *scratch
 			if c.sums {
-				scratch = make([]byte, blockSize)
+				s = &scratch{data: make([]byte, blockSize)}
 			}
 			for b := range c.todo {
 				for i := range b.pieces {
-					b.pieces[i].read(scratch)
+					b.pieces[i].read(s)
 				}
 				close(b.ready)
 			}
@@ -196,7 +203,11 @@ type generator struct {
 
 // add appends a piece; false means that reading was given up.
 func (g *generator) add(p piece) bool {
-	room := int(roundUp(int64(p.n), int64(blockSizeOf(p.file.node.Size))))
+	block := int64(blockSizeOf(p.file.node.Size))
+	if p.base != nil {
+		block = p.base.block
+	}
+	room := int(roundUp(int64(p.n), block))
 	if g.b != nil && (g.b.used+room > batchSize || len(g.b.pieces) == batchPieces) {
 		g.flush()
 	}
@@ -227,7 +238,7 @@ func (g *generator) add(p piece) bool {
 // room. Only the content itself can tell, later, that the file has not changed.
 func (g *generator) keep(p *piece, room int) []byte {
 	_, ok := p.file.node.Content.(tree.Verifier)
-	if !ok || !p.first || !p.last || p.hole || p.n > keepFile || g.kept+room > keepAll {
+	if !ok || p.base != nil || !p.first || !p.last || p.hole || p.n > keepFile || g.kept+room > keepAll {
 		return nil
 	}
 	g.kept += room
@@ -252,21 +263,32 @@ func (g *generator) file(f *file) bool {
 	if f.kept != nil {
 		return g.add(piece{file: f, n: int(size), data: f.kept, first: true, last: true})
 	}
+	base := f.base
+	if g.c.basis != nil {
+		base = g.c.basis(f)
+	}
 	if size <= blockSize {
-		return g.add(piece{file: f, n: int(size), first: true, last: true, hole: size == 0})
+		return g.add(piece{file: f, base: base, n: int(size), first: true, last: true, hole: size == 0})
 	}
 	opened, err := f.node.Content.Open()
 	if err != nil {
-		return g.add(piece{file: f, first: true, last: true, hole: true, err: err})
+		return g.add(piece{file: f, base: base, first: true, last: true, hole: true, err: err})
 	}
 	open := &openFile{File: opened}
 	g.c.mu.Lock()
 	g.c.open[open] = true
 	g.c.mu.Unlock()
 
+	ranges := opened.NextData
+	switch {
+	case base != nil && g.c.sums:
+		ranges = base.either(size, ranges)
+	case base != nil:
+		ranges = base.nextChanged(size)
+	}
 	next, first := int64(0), true // next block that has no piece yet
 	for next < size {
-		start, end, err := opened.NextData(next)
+		start, end, err := ranges(next)
 		if err == io.EOF {
 			break
 		}
@@ -274,25 +296,31 @@ func (g *generator) file(f *file) bool {
 			err = fmt.Errorf("data from %d to %d in a file of %d bytes", start, end, size)
 		}
 		if err != nil {
-			return g.add(piece{file: f, first: first, last: true, hole: true, open: open, err: err})
+			return g.add(piece{file: f, base: base, first: first, last: true, hole: true, open: open, err: err})
 		}
 		for next = start &^ (blockSize - 1); next < end; next += blockSize {
 			n := min(blockSize, size-next)
-			if !g.add(piece{file: f, off: next, n: int(n), first: first, open: open}) {
+			if !g.add(piece{file: f, base: base, off: next, n: int(n), first: first, open: open}) {
 				return false
 			}
 			first = false
 		}
 	}
 	if first { // All hole: it need not stay open, for thousands of such files may be in flight.
-		return g.add(piece{file: f, off: size, first: true, last: true, hole: true, err: g.c.close(open)})
+		return g.add(piece{file: f, base: base, off: size, first: true, last: true, hole: true, err: g.c.close(open)})
 	}
-	return g.add(piece{file: f, off: size, last: true, hole: true, open: open})
+	return g.add(piece{file: f, base: base, off: size, last: true, hole: true, open: open})
+}
+
+// scratch is where data goes that is only digested, so that it stays in the core's cache.
+type scratch struct {
+	data, old []byte
+	origin    *objset.Data
 }
 
 // read fills a piece: the data, whether it is a hole, fingerprint, and checksum or, with a
-// scratch block, digest. That block is also where data goes that is not to be kept.
-func (p *piece) read(scratch []byte) {
+// scratch, digest. There data goes that is not to be kept.
+func (p *piece) read(s *scratch) {
 	if p.n == 0 || p.err != nil {
 		return
 	}
@@ -303,7 +331,7 @@ func (p *piece) read(scratch []byte) {
 	}
 	data := p.data
 	if data == nil {
-		data = scratch[:roundUp(int64(p.n), 512)]
+		data = s.data[:roundUp(int64(p.n), 512)]
 	}
 	var f tree.File
 	if p.open != nil {
@@ -326,10 +354,16 @@ func (p *piece) read(scratch []byte) {
 		return
 	}
 	clear(data[p.n:])
-	if p.hole = allZero(data); p.hole {
+	p.hole = allZero(data)
+	if p.base != nil && s != nil {
+		if p.err = p.base.compare(p, s); p.err != nil {
+			return
+		}
+	}
+	if p.hole {
 		return
 	}
-	if scratch == nil {
+	if s == nil {
 		p.print = maphash.Bytes(seed, data[:p.n])
 		p.check.Update(data, binary.LittleEndian)
 		return
@@ -377,6 +411,10 @@ func (d *digester) add(p *piece) {
 	if !p.hole {
 		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(p.off))
 		d.buf = append(d.buf, p.sum[:]...)
+	}
+	for _, s := range p.spans {
+		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(s.off))
+		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(s.end))
 	}
 	d.h.Write(d.buf)
 }

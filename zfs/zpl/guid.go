@@ -17,6 +17,10 @@ const guidFormat = "imagetools file system stream 1"
 func (p *Plan) setGUID() {
 	h := guidHash{h: sha256.New()}
 	h.text(guidFormat)
+	if p.inc != nil { // and of contents, only what the origin has not
+		h.text("on")
+		h.numbers(p.opts.Origin.s.Begin.ToGUID)
+	}
 	h.text(p.opts.Name)
 	h.numbers(uint64(p.opts.Version), uint64(p.opts.XattrNames), uint64(p.created))
 	digests := make([]*digest, len(p.nodes))

@@ -23,6 +23,7 @@ const allExecute = 0o111
 // inode is what a file's dnode says of it, in any version of the ZPL.
 type inode struct {
 	mode      tree.Mode
+	gen       uint64 // tells files apart that have the same object one after the other
 	uid, gid  uint32
 	time      tree.Time
 	size      uint64
@@ -37,8 +38,8 @@ type inode struct {
 	aclObject uint64 // of an ACL that a version 4 znode has no room for
 }
 
-// generation of every object: the first snapshot of a dataset.
-const generation = 1
+// firstGeneration is that of every object in a full stream.
+const firstGeneration = 1
 
 func (n *inode) isDevice() bool {
 	return n.mode.Type() == tree.TypeChar || n.mode.Type() == tree.TypeBlock
@@ -68,13 +69,13 @@ func u64s(v ...uint64) []byte {
 	return b
 }
 
-// attributes encodes the inode as system attributes.
-func (n *inode) attributes() (bonus, spill []byte, err error) {
+// attributes lists the inode as system attributes.
+func (n *inode) attributes() []sa.Value {
 	t := u64s(uint64(n.time.Sec), uint64(n.time.Nsec))
 	values := append(make([]sa.Value, 0, 18),
 		sa.Value{Attr: sa.Mode, Data: u64s(uint64(n.mode))},
 		sa.Value{Attr: sa.Size, Data: u64s(n.size)},
-		sa.Value{Attr: sa.Gen, Data: u64s(generation)},
+		sa.Value{Attr: sa.Gen, Data: u64s(n.gen)},
 		sa.Value{Attr: sa.UID, Data: u64s(uint64(n.uid))},
 		sa.Value{Attr: sa.GID, Data: u64s(uint64(n.gid))},
 		sa.Value{Attr: sa.Parent, Data: u64s(n.parent)},
@@ -96,7 +97,7 @@ func (n *inode) attributes() (bonus, spill []byte, err error) {
 	if n.xattrDir != 0 {
 		values = append(values, sa.Value{Attr: sa.Xattr, Data: u64s(n.xattrDir)})
 	}
-	return sa.Encode(values)
+	return values
 }
 
 // Sizes in a version 4 znode (znode_phys_t).
@@ -113,7 +114,7 @@ func (n *inode) znode() []byte {
 	for range 4 { // atime, mtime, ctime, crtime
 		b = append(b, t...)
 	}
-	b = append(b, u64s(generation, uint64(n.mode), n.size, n.parent, n.links, n.xattrDir, n.rdev,
+	b = append(b, u64s(n.gen, uint64(n.mode), n.size, n.parent, n.links, n.xattrDir, n.rdev,
 		n.pflags(), uint64(n.uid), uint64(n.gid), 0, 0, 0, 0)...) // zap, pad[3]
 	b = append(b, make([]byte, 176-len(b))...)
 	aces := appendACL(nil, n.acl)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"imagetools/tree"
+	"imagetools/zfs/sa"
 )
 
 // Options say how a tree becomes a file system. The zero value is what SmartOS images need.
@@ -19,8 +20,13 @@ type Options struct {
 	// behind the '@'. At most 223 bytes.
 	Name string
 	// Created is the creation time of the snapshot, in seconds since 1970, and no time in
-	// the file system is later. nil stands for the newest modification time in the tree.
+	// the file system is later. nil stands for the newest modification time in the tree; with an
+	// Origin, whose time may not be later, for that if it is.
 	Created *int64
+	// Origin is the file system that the new one builds on: the stream holds what differs from
+	// it, and becomes a clone of its snapshot. nil is for a full stream. Its Version is kept; it
+	// is 4 or 5, little-endian, with case and normalization as they were stored.
+	Origin *FS
 	// XattrNames decides the names of extended attributes.
 	XattrNames XattrNames
 	// Progress, if set, is called now and then with how many bytes of contents of all were
@@ -77,6 +83,9 @@ type Plan struct {
 	acls    []*tree.Node // with an ACL object of their own, version 4 only
 	aclOf   map[uint32]uint64
 
+	inc    *increment // nil for a full stream
+	encode func([]sa.Value) (bonus, spill []byte, err error)
+
 	guid    uint64
 	created int64
 }
@@ -92,6 +101,9 @@ type xattrDir struct {
 // and lays out the objects. Errors name the path.
 func NewPlan(ctx context.Context, t *tree.Tree, opts Options) (*Plan, error) {
 	p := &Plan{opts: opts, tree: t, xattrOf: make(map[uint32]uint64), aclOf: make(map[uint32]uint64)}
+	if err := p.setOrigin(); err != nil {
+		return nil, fmt.Errorf("origin: %w", err)
+	}
 	if err := p.checkOptions(); err != nil {
 		return nil, fmt.Errorf("zpl: %w", err)
 	}
@@ -100,10 +112,20 @@ func NewPlan(ctx context.Context, t *tree.Tree, opts Options) (*Plan, error) {
 	if err := p.checkAttrs(); err != nil {
 		return nil, err
 	}
+	p.objects = make([]uint32, len(p.nodes))
+	if p.inc != nil {
+		if err := p.match(ctx); err != nil {
+			return nil, fmt.Errorf("origin: %w", err)
+		}
+	}
 	if err := p.digest(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.number(); err != nil {
+	if p.inc != nil {
+		if err := p.settle(ctx); err != nil {
+			return nil, fmt.Errorf("origin: %w", err)
+		}
+	} else if err := p.number(); err != nil {
 		return nil, fmt.Errorf("zpl: %w", err)
 	}
 	p.setGUID()
@@ -215,6 +237,9 @@ func (p *Plan) setCreated() {
 		return
 	}
 	p.created = 0 // at least: snapshots have no time before 1970
+	if p.inc != nil {
+		p.created = p.inc.created
+	}
 	for _, n := range p.nodes {
 		p.created = max(p.created, n.ModTime.Sec)
 	}
@@ -232,26 +257,39 @@ var elfMagic = []byte("\x7fELF")
 
 // digest reads all contents.
 func (p *Plan) digest(ctx context.Context) error {
-	report := p.reporter(Digesting)
+	report := p.reporter(Digesting, p.files)
 	var d digester
 	var f fingerprint
-	return readContents(ctx, p.files, true, func(pc *piece) error {
+	var bytes int64 // of the present file that are written
+	var basis func(*file) *basis
+	if p.inc != nil {
+		basis = p.basis
+	}
+	return readContents(ctx, p.files, true, basis, func(pc *piece) error {
 		f.add(pc)
-		if d.add(pc); pc.last {
+		d.add(pc)
+		if bytes += pc.written(); pc.base != nil {
+			pc.base.add(pc)
+		}
+		if pc.last {
 			pc.file.digest, pc.file.print = d.sum(), uint64(f)
+			if p.inc != nil {
+				p.inc.count.Bytes += p.compared(pc.file, pc.base, bytes)
+				bytes = 0
+			}
 		}
 		report(pc)
 		return nil
 	})
 }
 
-// reporter returns a function that reports progress by the pieces that pass.
-func (p *Plan) reporter(phase Phase) func(*piece) {
+// reporter returns a function that reports progress by the pieces of files that pass.
+func (p *Plan) reporter(phase Phase, files []*file) func(*piece) {
 	if p.opts.Progress == nil {
 		return func(*piece) {}
 	}
 	var total, before, reported int64 // before: bytes of the files before this one
-	for _, f := range p.files {
+	for _, f := range files {
 		total += f.node.Size
 	}
 	return func(pc *piece) {
@@ -294,7 +332,6 @@ func extension(name string) string {
 // regular files.
 func (p *Plan) number() error {
 	slices.SortFunc(p.files, order)
-	p.objects = make([]uint32, len(p.nodes))
 	next := uint64(firstRegular)
 	for _, n := range p.special {
 		if n == p.tree.Root {

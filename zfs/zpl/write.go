@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"imagetools/tree"
+	"imagetools/zfs/objset"
 	"imagetools/zfs/sa"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zap"
@@ -42,6 +43,12 @@ type writer struct {
 func (w *writer) all(ctx context.Context) error {
 	if err := w.begin(); err != nil {
 		return err
+	}
+	if w.p.inc != nil {
+		if err := w.changes(ctx); err != nil {
+			return err
+		}
+		return w.record(&stream.End{ToGUID: w.p.guid}, nil)
 	}
 	if err := w.fixed(); err != nil {
 		return err
@@ -88,6 +95,9 @@ func (w *writer) begin() error {
 	if w.p.opts.Version >= 5 {
 		b.Features = stream.FeatureSASpill
 	}
+	if w.p.inc != nil {
+		w.p.inc.begin(b, &w.p.opts.Origin.s.Begin)
+	}
 	return w.record(b, nil)
 }
 
@@ -102,10 +112,10 @@ func (w *writer) fixed() error {
 	if !v4 {
 		master = append(master, zap.Uint64("SA_ATTRS", saMaster))
 	}
-	if err := w.zap(stream.Object{Object: masterNode, ObjType: stream.ObjMasterNode}, master, nil); err != nil {
+	if err := w.zap(stream.Object{Object: masterNode, ObjType: stream.ObjMasterNode}, master, nil, nil); err != nil {
 		return err
 	}
-	if err := w.zap(stream.Object{Object: deleteQueue, ObjType: stream.ObjUnlinkedSet}, zap.Entries{}, nil); err != nil {
+	if err := w.zap(stream.Object{Object: deleteQueue, ObjType: stream.ObjUnlinkedSet}, zap.Entries{}, nil, nil); err != nil {
 		return err
 	}
 	if err := w.node(w.p.tree.Root); err != nil {
@@ -115,17 +125,18 @@ func (w *writer) fixed() error {
 		return nil
 	}
 	tables := zap.Entries{zap.Uint64("REGISTRY", saRegistry), zap.Uint64("LAYOUTS", saLayouts)}
-	if err := w.zap(stream.Object{Object: saMaster, ObjType: stream.ObjSAMasterNode}, tables, nil); err != nil {
+	if err := w.zap(stream.Object{Object: saMaster, ObjType: stream.ObjSAMasterNode}, tables, nil, nil); err != nil {
 		return err
 	}
-	if err := w.zap(stream.Object{Object: saRegistry, ObjType: stream.ObjSARegistration}, sa.Registry(), nil); err != nil {
+	if err := w.zap(stream.Object{Object: saRegistry, ObjType: stream.ObjSARegistration}, sa.Registry(), nil, nil); err != nil {
 		return err
 	}
-	return w.zap(stream.Object{Object: saLayouts, ObjType: stream.ObjSALayouts}, sa.Layouts(), nil)
+	return w.zap(stream.Object{Object: saLayouts, ObjType: stream.ObjSALayouts}, sa.Layouts(), nil, nil)
 }
 
-// zap writes an object that is a ZAP, of an inode if there is one.
-func (w *writer) zap(o stream.Object, src zap.Source, in *inode) error {
+// zap writes an object that is a ZAP, of an inode if there is one. Of one that is old on the
+// origin, blocks that it has are left out.
+func (w *writer) zap(o stream.Object, src zap.Source, in *inode, old *objset.Object) error {
 	z, err := zap.Build(src, salt(o.Object))
 	if err != nil {
 		return err
@@ -135,17 +146,33 @@ func (w *writer) zap(o stream.Object, src zap.Source, in *inode) error {
 	if err != nil {
 		return err
 	}
+	was := w.p.oldBlocks(&o, old)
 	offset := uint64(0)
 	for block, err := range z.Blocks() {
 		if err != nil {
 			return err
 		}
-		if err := w.block(o.Object, o.ObjType, offset, block); err != nil {
+		same, err := was.has(offset, block)
+		if err == nil && !same {
+			err = w.block(o.Object, o.ObjType, offset, block)
+		}
+		if err != nil {
 			return err
 		}
 		offset += uint64(z.BlockSize)
 	}
+	if err := w.free(o.Object, span{int64(offset), was.end(), true}); err != nil {
+		return err
+	}
 	return w.spill(o.Object, spill)
+}
+
+// free frees the blocks of a span that is not empty.
+func (w *writer) free(object uint64, s span) error {
+	if s.end <= s.off {
+		return nil
+	}
+	return w.record(&stream.Free{Object: object, Offset: uint64(s.off), Length: uint64(s.end - s.off), ToGUID: w.p.guid}, nil)
 }
 
 // salt of a ZAP: any number will do that is not 0 and depends on nothing but the object.
@@ -154,7 +181,7 @@ func salt(object uint64) uint64 { return object*0x9E3779B97F4A7C15 | 1 }
 // object writes an OBJECT record, with the inode as its bonus, and returns the spill block
 // that must follow the data.
 func (w *writer) object(o *stream.Object, in *inode) (spill []byte, err error) {
-	o.DnSlots, o.ToGUID = 1, w.p.guid
+	o.DnSlots, o.ToGUID = max(o.DnSlots, 1), w.p.guid
 	var bonus []byte
 	switch {
 	case in == nil:
@@ -163,7 +190,7 @@ func (w *writer) object(o *stream.Object, in *inode) (spill []byte, err error) {
 		bonus = in.znode()
 	default:
 		o.BonusType = stream.ObjSA
-		if bonus, spill, err = in.attributes(); err != nil {
+		if bonus, spill, err = w.p.encode(in.attributes()); err != nil {
 			return nil, err
 		}
 		if spill != nil {
@@ -200,14 +227,14 @@ func (w *writer) spill(object uint64, data []byte) error {
 }
 
 // inode describes a node of the tree.
-func (w *writer) inode(n *tree.Node) *inode {
+func (p *Plan) inode(n *tree.Node) *inode {
 	in := &inode{
-		mode: n.Mode, uid: n.UID, gid: n.GID, time: w.p.time(n),
-		links: uint64(n.Links), parent: rootObject,
-		xattrDir: w.p.xattrOf[n.ID], target: n.Target, aclObject: w.p.aclOf[n.ID],
+		mode: n.Mode, gen: p.generation(), uid: n.UID, gid: n.GID, time: p.time(n),
+		links: uint64(n.Links), parent: uint64(p.objects[p.tree.Root.ID]),
+		xattrDir: p.xattrOf[n.ID], target: n.Target, aclObject: p.aclOf[n.ID],
 	}
 	if n.Parent() != nil {
-		in.parent = uint64(w.p.objects[n.Parent().ID])
+		in.parent = uint64(p.objects[n.Parent().ID])
 	}
 	switch n.Mode.Type() {
 	case tree.TypeFile:
@@ -229,15 +256,13 @@ func (w *writer) inode(n *tree.Node) *inode {
 
 // node writes a directory or a special file.
 func (w *writer) node(n *tree.Node) error {
-	in := w.inode(n)
+	in := w.p.inode(n)
 	o := stream.Object{Object: uint64(w.p.objects[n.ID]), ObjType: in.objectType(), BlockSize: stream.MinBlockSize}
 	if n.IsDir() {
-		return w.zap(o, &directory{n.Entries(), w.p.objects, [1]uint64{}}, in)
+		return w.zap(o, &directory{n.Entries(), w.p.objects, [1]uint64{}}, in, nil)
 	}
-	var data []byte
-	if w.p.opts.Version == 4 && len(n.Target) > znodeMaxTarget {
-		data = make([]byte, roundUp(int64(len(n.Target)), 512))
-		copy(data, n.Target)
+	data := w.p.targetBlock(n, stream.MinBlockSize)
+	if data != nil {
 		o.BlockSize = uint32(len(data))
 	}
 	spill, err := w.object(&o, in)
@@ -250,6 +275,17 @@ func (w *writer) node(n *tree.Node) error {
 		}
 	}
 	return w.spill(o.Object, spill)
+}
+
+// targetBlock is the block in which a version 4 symbolic link has a long target, of at least so
+// many bytes; nil for what needs none.
+func (p *Plan) targetBlock(n *tree.Node, least uint32) []byte {
+	if p.opts.Version != 4 || len(n.Target) <= znodeMaxTarget {
+		return nil
+	}
+	block := make([]byte, max(roundUp(int64(len(n.Target)), 512), int64(least)))
+	copy(block, n.Target)
+	return block
 }
 
 // directory is the entries of a directory as a [zap.Source].
@@ -289,7 +325,7 @@ func (w *writer) xattrs(x xattrDir) error {
 	}
 	dir := w.xattrInode(x.node, xattrDirMode)
 	dir.size, dir.links, dir.parent = uint64(len(list))+2, 2, uint64(w.p.objects[x.node.ID])
-	if err := w.zap(stream.Object{Object: x.object, ObjType: stream.ObjDirectory}, names, dir); err != nil {
+	if err := w.zap(stream.Object{Object: x.object, ObjType: stream.ObjDirectory}, names, dir, nil); err != nil {
 		return err
 	}
 	for i, a := range list {
@@ -313,7 +349,7 @@ func (w *writer) xattrs(x xattrDir) error {
 
 func (w *writer) xattrInode(n *tree.Node, mode tree.Mode) *inode {
 	return &inode{
-		mode: mode, uid: n.UID, gid: n.GID, time: w.p.time(n),
+		mode: mode, gen: w.p.generation(), uid: n.UID, gid: n.GID, time: w.p.time(n),
 		acl: trivialACL(mode), trivial: true, isXattr: true,
 	}
 }
@@ -332,14 +368,14 @@ func (w *writer) aclObject(n *tree.Node) error {
 
 // files writes the regular files, block by block as they are read.
 func (w *writer) files(ctx context.Context) error {
-	report := w.p.reporter(Writing)
+	report := w.p.reporter(Writing, w.p.files)
 	var print fingerprint
 	var current stream.Object
 	var spill []byte
-	return readContents(ctx, w.p.files, false, func(pc *piece) error {
+	return readContents(ctx, w.p.files, false, nil, func(pc *piece) error {
 		f := pc.file
 		if pc.first {
-			in := w.inode(f.node)
+			in := w.p.inode(f.node)
 			current = stream.Object{
 				Object: uint64(w.p.objects[f.node.ID]), ObjType: in.objectType(), BlockSize: blockSizeOf(f.node.Size),
 			}
