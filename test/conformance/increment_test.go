@@ -1,0 +1,125 @@
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"imagetools/image"
+	"imagetools/test/edits"
+	"imagetools/test/oracle"
+	"imagetools/test/oracle/listing"
+	"imagetools/tree"
+	"imagetools/zfs/zpl"
+)
+
+// increments are streams on top of one another, with what each must give.
+type increments struct {
+	streams []string
+	wants   []listing.Listing
+}
+
+// add writes the stream of a tree, on one of those before or, where on is negative, a full one.
+func (in *increments) add(t *testing.T, tr *tree.Tree, on int, opts zpl.Options) {
+	t.Helper()
+	if on >= 0 {
+		opts.Origin = in.open(t, on)
+	}
+	in.streams = append(in.streams, writeStream(t, tr, opts))
+	want, err := Expect(tr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.wants = append(in.wants, want)
+}
+
+// open opens a stream with those below it; each is on the one before it, or on the first.
+func (in *increments) open(t *testing.T, on int) *zpl.FS {
+	t.Helper()
+	o := open(t, in.streams[:on+1]...)
+	s := o.Inputs[on].Snapshots[0]
+	f, err := zpl.Open(o.Index, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// scripts are a tree of 2,000 files, and fifty of what random edits make of it.
+func scripts(t *testing.T, n int, opts zpl.Options) *increments {
+	t.Helper()
+	var in increments
+	base := edits.New(2000, 1)
+	in.add(t, sealed(t, base), -1, opts)
+	for seed := range n {
+		m := base.Clone()
+		m.Edit(50, uint64(seed))
+		in.add(t, sealed(t, m), 0, zpl.Options{})
+	}
+	return &in
+}
+
+// chain is a tree and ten of what edits make of it one after the other.
+func chain(t *testing.T, opts zpl.Options) *increments {
+	t.Helper()
+	var in increments
+	m := edits.New(500, 2)
+	in.add(t, sealed(t, m), -1, opts)
+	for i := range 10 {
+		m.Edit(30, uint64(i))
+		in.add(t, sealed(t, m), i, zpl.Options{})
+	}
+	return &in
+}
+
+func sealed(t *testing.T, m *edits.Model) *tree.Tree {
+	t.Helper()
+	tr, err := m.Tree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+const scriptCount = 50
+
+// TestIncrementsJudge has OpenZFS's receive code take increments on one tree, and a chain of
+// them, in both versions of the ZPL and into a pool without feature flags.
+func TestIncrementsJudge(t *testing.T) {
+	t.Parallel()
+	judge := oracle.RequireJudge(t)
+	for _, test := range []struct {
+		name   string
+		make   func(*testing.T) *increments
+		legacy bool
+	}{
+		{"scripts", func(t *testing.T) *increments { return scripts(t, scriptCount, zpl.Options{}) }, false},
+		{"scripts zpl4", func(t *testing.T) *increments { return scripts(t, scriptCount, zpl.Options{Version: 4}) }, true},
+		{"chain", func(t *testing.T) *increments { return chain(t, zpl.Options{}) }, true},
+		{"chain zpl4", func(t *testing.T) *increments { return chain(t, zpl.Options{Version: 4}) }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := test.make(t)
+			all, err := judge.Verdict(in.streams, oracle.JudgeOptions{Legacy: test.legacy})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(all) != len(in.wants) {
+				t.Fatalf("%d listings of %d snapshots", len(all), len(in.wants))
+			}
+			for i, want := range in.wants {
+				if diff := listing.Diff(want, all[i], listing.DiffOptions{}); diff != "" {
+					t.Errorf("snapshot %d:\n%s", i, diff)
+				}
+			}
+		})
+	}
+}
+
+var _ = fmt.Sprint
+var _ = os.Stat
+var _ = filepath.Join
+var _ = slices.Sort[[]int]
+var _ = image.Open
