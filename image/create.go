@@ -35,9 +35,11 @@ type Options struct {
 	Compression compress.Format
 	// FileSystem is for trees; for others, it says Created alone.
 	FileSystem zpl.Options
-	// Volume is for disks. Its Created is that of FileSystem, or 0: a disk tells no time. With an
-	// Origin, Manifest.Base names the image that has it.
+	// Volume is for disks. Its Created is that of FileSystem, or 0: a disk tells no time.
 	Volume zvol.Options
+	// Origin is the image that a tree or a disk is written as an increment on; it is open. nil is
+	// for a full image. Manifest.Base is what [Origin.Inherit] gives.
+	Origin *Origin
 	// Manifest is what the manifest is made from. Name and Version must be given; File,
 	// SnapshotGUID and, if zero, PublishedAt are filled in: with FileSystem.Created, or Now.
 	Manifest manifest.Options
@@ -56,6 +58,13 @@ type Result struct {
 	StreamSize   int64              // bytes of the uncompressed stream
 	Features     stream.Features    // of a stream that was sent; see [CreateFromStream]
 	SHA256       string             // of the image file, in hex
+	Changes      Changes            // from the origin
+}
+
+// Changes say how a tree or a disk differs from its origin.
+type Changes struct {
+	Added, Changed, Removed int   // names in the tree
+	Bytes                   int64 // of contents that the stream has
 }
 
 // ErrExists says that a file of the image is there already.
@@ -87,13 +96,18 @@ func Check(opts Options) (imagePath, manifestPath string, err error) {
 // Create writes the image of a sealed tree. What can be refused is refused before contents
 // are read: what [Check] reports, and a folder that cannot be written.
 func Create(ctx context.Context, t *tree.Tree, opts Options) (*Result, error) {
+	if opts.Origin != nil {
+		if opts.FileSystem.Origin = opts.Origin.fs; opts.Origin.fs == nil {
+			return nil, errors.New("the origin is a volume: no tree can build on it")
+		}
+	}
 	return create(ctx, opts, func(out *output) (*contents, error) {
 		plan, err := zpl.NewPlan(ctx, t, opts.FileSystem)
 		if err != nil {
 			return nil, err
 		}
 		size, err := out.writeStream(opts.Compression, func(w io.Writer) error { return plan.Write(ctx, w) })
-		return &contents{guid: plan.GUID(), size: size}, err
+		return &contents{guid: plan.GUID(), size: size, changes: Changes(plan.Changes())}, err
 	})
 }
 
@@ -104,6 +118,11 @@ func CreateVolume(ctx context.Context, disk zvol.Source, size int64, opts Option
 	if opts.FileSystem.Created != nil {
 		opts.Volume.Created = *opts.FileSystem.Created
 	}
+	if opts.Origin != nil {
+		if opts.Volume.Origin = opts.Origin.volume; opts.Origin.volume == nil {
+			return nil, errors.New("the origin is a file system: no volume can build on it")
+		}
+	}
 	if err := opts.setImageSize(uint64(opts.Volume.VolumeSize(size))); err != nil {
 		return nil, err
 	}
@@ -113,7 +132,8 @@ func CreateVolume(ctx context.Context, disk zvol.Source, size int64, opts Option
 			return nil, err
 		}
 		n, err := out.writeStream(opts.Compression, func(w io.Writer) error { return plan.Write(ctx, w) })
-		return &contents{guid: plan.GUID(), size: n, volume: uint64(plan.Size())}, err
+		written, _ := plan.Changes()
+		return &contents{guid: plan.GUID(), size: n, volume: uint64(plan.Size()), changes: Changes{Bytes: written}}, err
 	})
 }
 
@@ -123,6 +143,7 @@ type contents struct {
 	size     int64 // bytes
 	features stream.Features
 	volume   uint64 // size of a volume in bytes
+	changes  Changes
 }
 
 // create has write fill the image file, makes the manifest and gives both their names.
@@ -159,7 +180,7 @@ func create(ctx context.Context, opts Options, write func(*output) (*contents, e
 	}
 	return &Result{
 		Image: out.imagePath, ManifestPath: out.manifestPath, Manifest: m, GUID: in.guid,
-		StreamSize: in.size, Features: in.features, SHA256: hex.EncodeToString(out.sha256.Sum(nil)),
+		StreamSize: in.size, Features: in.features, SHA256: hex.EncodeToString(out.sha256.Sum(nil)), Changes: in.changes,
 	}, nil
 }
 

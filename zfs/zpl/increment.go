@@ -61,6 +61,9 @@ func (p *Plan) Changes() Changes {
 	return p.inc.count
 }
 
+// ErrLater says that an Origin is later than what is to build on it.
+var ErrLater = errors.New("it is later than what builds on it")
+
 // Errors of an Origin that nothing can be built on.
 var (
 	errByteOrder = errors.New("a big-endian stream: an increment on it is not possible")
@@ -94,7 +97,7 @@ func (p *Plan) setOrigin() error {
 	case f.s.Begin.CreationTime > 1<<62:
 		err = fmt.Errorf("the stream of %q: created at %d", f.s.Begin.ToName, f.s.Begin.CreationTime)
 	case p.opts.Created != nil && uint64(*p.opts.Created) < f.s.Begin.CreationTime && *p.opts.Created >= 0:
-		err = fmt.Errorf("it was made at %d, after the new snapshot at %d", f.s.Begin.CreationTime, *p.opts.Created)
+		err = fmt.Errorf("%w: it was made at %d, the new snapshot at %d", ErrLater, f.s.Begin.CreationTime, *p.opts.Created)
 	}
 	for s := f.s; s != nil && err == nil; s = s.Origin {
 		if s.Begin.Features&stream.FeatureRedacted != 0 {
