@@ -158,7 +158,10 @@ func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, a
 	if o.DryRun {
 		return nil, nil
 	}
-	limitMemory(0, d.held)
+	if err := o.origin.open(ctx, env, o.source.TmpDir, o.Quiet, out); err != nil {
+		return nil, err
+	}
+	limitMemory(0, d.held+o.origin.held())
 	out.Volume.Progress = func(phase zvol.Phase, done, total int64) {
 		progress.Update(map[zvol.Phase]string{zvol.Digesting: "reading", zvol.Writing: "writing"}[phase], done, total)
 	}

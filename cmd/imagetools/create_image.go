@@ -58,6 +58,7 @@ type createImageOptions struct {
 	sourceSnapshot string   // of that; empty: the last
 
 	source   sourceOptions
+	origin   originOptions
 	disk     diskOptions
 	treeOnly []string // flags that were given and mean nothing for a stream or a disk
 	diskOnly []string // flags that were given and mean nothing for others
@@ -106,6 +107,13 @@ An image stays what it is, whole dataset or volume, in a stream written anew; ot
 ZFS are read, too. What its manifest says, but for what tells one image from another, is taken
 over as from -m, over which -m and flags win. The UUID is a new one.
 
+With --origin the image is an increment on another one: it holds what differs, by content and
+attributes of files, large ones by blocks of 128 KiB, and of volumes by theirs. The origin must be
+installed where the image is. It is an image with its manifest; those that it builds on itself are
+found by the UUIDs in the manifests in its folder, or named by --origin before it. The type is that
+of the origin, whose manifest hands down what "imgadm create" hands down. The new snapshot must not
+be older than the origin.
+
 A METALOG (mtree) beside a directory, DIR.mtree, is taken for owners, modes and devices, which
 then win over the disk; what it does not name belongs to root. Without one, owners are those on
 disk, but if all files belong to one user other than root, they are given to root.
@@ -124,6 +132,8 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
   xzcat disk.raw.xz | imagetools create-image debian-12.1 - --type zvol --os linux
   imagetools create-image web-1.1 web-1.0.json --exclude root/var/cache/
   imagetools create-image base-64-24.4.0 zones/base -m manifest.json
+  imagetools create-image web-1.1 ./rootfs --origin output/web-1.0.json
+  imagetools create-image web-1.1 new.zfs.gz --origin old.zfs.gz
   imagetools create-image --incremental web-1.1 54f1cc77-68f1-42ab-acac-5c4f64f5d6e0
   imagetools create-image disk-1.0 tank/vm/disk0 -m manifest.json`,
 		Args: exactArgs("NAME-VERSION", "SOURCE"),
@@ -169,6 +179,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.BoolVarP(&opts.Incremental, "incremental", "i", false, "of a virtual machine: only what is not in the image that it was made of")
 	f.BoolVar(&opts.Unprepared, "unprepared", false, "of a virtual machine: as it is, prepared or not")
 	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and change nothing")
+	opts.origin.addFlags(f)
 	opts.disk.addFlags(f)
 	opts.source.addFlags(f)
 	return cmd
@@ -191,7 +202,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 }
 
 // create makes the image, and says of what. In a dry run the result has but the names of files.
-func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *bool) (*image.Result, *place, error) {
+func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *bool) (res *image.Result, at *place, err error) {
 	imageOpts, err := cli.Interruptible(ctx, func() (*image.Options, error) { return o.imageOptions(env, public) })
 	if err != nil {
 		return nil, nil, err
@@ -207,6 +218,9 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	if notFound != nil && o.onlyImage { // then nothing is known to be checked
 		return nil, nil, notFound
 	}
+	if err := o.origin.find(); err != nil {
+		return nil, nil, err
+	}
 	if notFound == nil {
 		if err := o.settle(ctx, env, h, at, imageOpts); err != nil {
 			return nil, nil, err
@@ -221,7 +235,7 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	}
 	progress := env.NewProgress(o.Quiet)
 	defer progress.Finish()
-	var res *image.Result
+	defer func() { err = errors.Join(err, o.origin.close()) }()
 	if at.inPool != nil {
 		res, err = o.createFromPool(ctx, env, h, at, imageOpts, progress)
 	} else if at.disk {
@@ -271,7 +285,10 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	if o.DryRun {
 		return nil, nil
 	}
-	limitMemory(src.Tree.Len(), src.held)
+	if err := o.origin.open(ctx, env, o.source.TmpDir, o.Quiet, out); err != nil {
+		return nil, err
+	}
+	limitMemory(src.Tree.Len(), src.held+o.origin.held())
 	out.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
 		progress.Update(map[zpl.Phase]string{zpl.Digesting: "reading", zpl.Writing: "writing"}[phase], done, total)
 	}
@@ -304,6 +321,9 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	if given == "" && out.Manifest.Base != nil {
 		given = out.Manifest.Base.Type
 	}
+	if given == "" {
+		given = o.origin.imageType()
+	}
 	var err error
 	if at.disk, err = at.isDisk(given); err != nil {
 		return err
@@ -323,6 +343,9 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 			return cli.Usagef("type %q: a volume or disk makes a %s", given, manifest.TypeZvol)
 		}
 		return cli.Usagef("type %q: a tree makes a %s or a %s", given, manifest.TypeZone, manifest.TypeLX)
+	}
+	if err := o.origin.settle(env, at, out); err != nil {
+		return err
 	}
 	if at.disk {
 		return o.disk.settle(out)
@@ -497,8 +520,11 @@ func pathInside(dir, path string) (below string, inside bool) {
 }
 
 func withHint(err error) error {
-	if errors.Is(err, image.ErrExists) {
+	switch {
+	case errors.Is(err, image.ErrExists):
 		return cli.Hint(err, "--force replaces it, -o names another folder")
+	case errors.Is(err, zpl.ErrLater):
+		return cli.Hint(err, "SOURCE_DATE_EPOCH must not be before the origin")
 	}
 	return err
 }
@@ -671,6 +697,8 @@ type createdImage struct {
 	Dataset      string `json:"dataset,omitzero"`    // in ZFS, that was the source
 	ImageSize    int64  `json:"image_size,omitzero"` // MiB of a volume
 	Origin       string `json:"origin,omitzero"`     // UUID of the image that it is incremental on
+
+	Changes *createdChanges `json:"changes,omitempty"` // from that; null for a dataset in ZFS
 }
 
 // printResult prints what was made, of a dataset in ZFS if that is not empty.
@@ -686,12 +714,13 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, datase
 			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
 			Type: res.Manifest.Type, Dataset: dataset, ImageSize: res.Manifest.ImageSize,
-			Origin: res.Manifest.Origin,
+			Origin: res.Manifest.Origin, Changes: o.origin.json(res),
 		})
 	}
 	if o.Quiet {
 		return nil
 	}
+	o.origin.report(env, res)
 	_, err := fmt.Fprintf(env.Stdout, `image     %s (%s of a %s stream)
 manifest  %s
 uuid      %s

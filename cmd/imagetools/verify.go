@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 
 type verifyOptions struct {
 	Images    []string
+	Origins   []string // of them; they are verified, too
 	Strict    bool
 	JSON      bool
 	Quiet     bool
@@ -37,8 +39,8 @@ func newVerifyCommand(env *cli.Env) *cobra.Command {
 
 IMAGE is an image file or any other ZFS send stream, compressed or not; an image's manifest,
 which stands for the stream beside it; or "-" for standard input. Of several, each builds on
-those before it: the origin of an incremental image comes first. Without its origin only the
-records of an incremental image can be checked.
+those before it: the origin of an incremental image comes first, or is named by --origin as for
+the other commands. Without its origin only the records of an incremental image can be checked.
 
 Each fault is one line: how bad, where, what. Damage is what receivers refuse, what kernels
 fail on, or what is not as it was stored; a notice is what sound images may have; everything
@@ -49,6 +51,7 @@ Nothing is written to disk. Exit status: 0 no damage, 1 damage or unreadable, 2 
 warnings, with --strict.`,
 		Example: `  imagetools verify output/web-1.0.json
   imagetools verify --strict base-1.0.json web-1.0.json
+  imagetools verify --origin base-1.0.json web-1.0.json
   zfs send zones/web@final | imagetools verify --json -`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -57,11 +60,12 @@ warnings, with --strict.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			opts.Images = args
+			opts.Images = slices.Concat(opts.Origins, args)
 			return runVerify(c.Context(), env, opts)
 		},
 	}
 	f := cmd.Flags()
+	f.StringArrayVar(&opts.Origins, "origin", nil, "image that the first IMAGE is incremental on, to be checked too; repeatable, the full one first")
 	f.BoolVar(&opts.Strict, "strict", false, "exit with status 3 if there are warnings")
 	f.BoolVar(&opts.JSON, "json", false, "print a JSON document")
 	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print faults alone")
