@@ -60,6 +60,7 @@ type createImageOptions struct {
 	source   sourceOptions
 	origin   originOptions
 	disk     diskOptions
+	edits    changeOptions
 	treeOnly []string // flags that were given and mean nothing for a stream or a disk
 	diskOnly []string // flags that were given and mean nothing for others
 }
@@ -114,6 +115,13 @@ found by the UUIDs in the manifests in its folder, or named by --origin before i
 of the origin, whose manifest hands down what "imgadm create" hands down. The new snapshot must not
 be older than the origin.
 
+The root file system can be changed on the way; SOURCE stays as it is. --overlay lays a folder over
+it, in which "@NAME@" is a variable (--var; IMAGE_NAME and IMAGE_VERSION are known). --edit edits
+files as in base images: all steps for the CONFIG of its packages (as install-base has it), or those
+that are named alone, of which --edit list prints a list. --prepare takes out what must not become
+part of an image. Each change is told, and has the time of the snapshot. Of a base image the
+variables are those of its CONFIG; an overlay may then be one that overlay eject wrote.
+
 A METALOG (mtree) beside a directory, DIR.mtree, is taken for owners, modes and devices, which
 then win over the disk; what it does not name belongs to root. Without one, owners are those on
 disk, but if all files belong to one user other than root, they are given to root.
@@ -130,16 +138,25 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
   mmdebstrap bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
   imagetools create-image freebsd-14.2 disk.qcow2 --os bsd --bootrom uefi --size 20G
   xzcat disk.raw.xz | imagetools create-image debian-12.1 - --type zvol --os linux
-  imagetools create-image web-1.1 web-1.0.json --exclude root/var/cache/
+  imagetools create-image web-1.1 web-1.0.json --exclude root/var/cache/ --overlay ./files --prepare
+  imagetools create-image base-64-24.4.2 base-64-24.4.1.json --edit 2024Q4-x86_64,product,hosts
   imagetools create-image base-64-24.4.0 zones/base -m manifest.json
   imagetools create-image web-1.1 ./rootfs --origin output/web-1.0.json
   imagetools create-image web-1.1 new.zfs.gz --origin old.zfs.gz
   imagetools create-image --incremental web-1.1 54f1cc77-68f1-42ab-acac-5c4f64f5d6e0
   imagetools create-image disk-1.0 tank/vm/disk0 -m manifest.json`,
-		Args: exactArgs("NAME-VERSION", "SOURCE"),
+		Args: func(c *cobra.Command, args []string) error {
+			if opts.edits.wantsList() {
+				return nil
+			}
+			return exactArgs("NAME-VERSION", "SOURCE")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if opts.edits.wantsList() {
+				return printEdits(env)
+			}
 			opts.NameVersion, opts.Source = args[0], args[1]
-			for _, name := range []string{"metalog", "owners", "exclude", "zpl", "xattr-names"} {
+			for _, name := range append([]string{"metalog", "owners", "exclude", "zpl", "xattr-names"}, changeFlags...) {
 				if c.Flags().Changed(name) {
 					opts.treeOnly = append(opts.treeOnly, "--"+name)
 				}
@@ -181,6 +198,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and change nothing")
 	opts.origin.addFlags(f)
 	opts.disk.addFlags(f)
+	opts.edits.addFlags(f)
 	opts.source.addFlags(f)
 	return cmd
 }
@@ -280,6 +298,9 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	progress.Finish()
 	if !o.Quiet {
 		src.report(env)
+	}
+	if err := o.edits.apply(ctx, env, src.Tree, out, o.Quiet); err != nil {
+		return nil, err
 	}
 	o.warnOfOutput(env, at)
 	if o.DryRun {
@@ -588,6 +609,9 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 		out.Manifest.UUID = uuid.NewString()
 		env.Warnf("with a random UUID, an image of the same contents made before or after has another UUID and the same snapshot guid, and ZFS looks for the origins of incremental streams by guid in the whole pool")
 	}
+	if err := o.edits.check(); err != nil {
+		return nil, err
+	}
 	if err := o.readBase(env, out); err != nil {
 		return nil, err
 	}
@@ -699,6 +723,7 @@ type createdImage struct {
 	Origin       string `json:"origin,omitzero"`     // UUID of the image that it is incremental on
 
 	Changes *createdChanges `json:"changes,omitempty"` // from that; null for a dataset in ZFS
+	Edits []doneChange `json:"edits,omitempty"` // of the root file system, on the way
 }
 
 // printResult prints what was made, of a dataset in ZFS if that is not empty.
@@ -714,7 +739,7 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, datase
 			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
 			Type: res.Manifest.Type, Dataset: dataset, ImageSize: res.Manifest.ImageSize,
-			Origin: res.Manifest.Origin, Changes: o.origin.json(res),
+			Origin: res.Manifest.Origin, Changes: o.origin.json(res), Edits: o.edits.done,
 		})
 	}
 	if o.Quiet {

@@ -157,14 +157,8 @@ func (o *prepareOptions) readTree(ctx context.Context, env *cli.Env, t *prepareT
 
 // useTree prepares a sealed tree.
 func (t *prepareTarget) useTree(tr *tree.Tree, isDataset bool) error {
-	now := tr.Root.ModTime // the latest that there is: the same tree gives the same copy
-	for _, n := range tr.Nodes() {
-		if now.Before(n.ModTime) {
-			now = n.ModTime
-		}
-	}
 	t.tree = tr
-	return t.use(rootfs.NewTree(tr, now), isDataset)
+	return t.use(rootfs.NewTree(tr, changeTime(tr, nil)), isDataset)
 }
 
 // useDir prepares a directory on disk.
