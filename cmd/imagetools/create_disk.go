@@ -149,7 +149,7 @@ func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, a
 			fmt.Fprintf(env.Stderr, "note: %s\n", n)
 		}
 	}
-	if out.Volume.BlockSize == 0 {
+	if out.Volume.BlockSize == 0 && o.origin.found == nil {
 		out.Volume.BlockSize = d.blockSize
 	}
 	if err := o.checkPartitions(env, d, out); err != nil {

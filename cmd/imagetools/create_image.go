@@ -29,6 +29,7 @@ import (
 	"imagetools/tree/source"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
+	"imagetools/zfs/zvol"
 )
 
 type createImageOptions struct {
@@ -544,7 +545,7 @@ func withHint(err error) error {
 	switch {
 	case errors.Is(err, image.ErrExists):
 		return cli.Hint(err, "--force replaces it, -o names another folder")
-	case errors.Is(err, zpl.ErrLater):
+	case errors.Is(err, zpl.ErrLater), errors.Is(err, zvol.ErrLater):
 		return cli.Hint(err, "SOURCE_DATE_EPOCH must not be before the origin")
 	}
 	return err
@@ -723,7 +724,7 @@ type createdImage struct {
 	Origin       string `json:"origin,omitzero"`     // UUID of the image that it is incremental on
 
 	Changes *createdChanges `json:"changes,omitempty"` // from that; null for a dataset in ZFS
-	Edits []doneChange `json:"edits,omitempty"` // of the root file system, on the way
+	Edits   []doneChange    `json:"edits,omitempty"`   // of the root file system, on the way
 }
 
 // printResult prints what was made, of a dataset in ZFS if that is not empty.

@@ -9,8 +9,11 @@ import (
 	"imagetools/zfs/stream"
 )
 
-// ErrOrigin says that a volume cannot be built on another one.
-var ErrOrigin = errors.New("the origin")
+// Errors that [NewPlan] wraps if a volume cannot be built on another one: all are ErrOrigin.
+var (
+	ErrOrigin = errors.New("the origin")
+	ErrLater  = errors.New("it is later than what builds on it")
+)
 
 // buildOnOrigin completes the options by the origin, or says why it is none.
 func (o *Options) buildOnOrigin() error {
@@ -36,9 +39,9 @@ func (o *Options) buildOnOrigin() error {
 	case o.BlockSize != 0 && o.BlockSize != v.BlockSize:
 		return fault("its blocks are of %d bytes, and stay so: %d is not possible", v.BlockSize, o.BlockSize)
 	case o.Created != 0 && uint64(o.Created) < b.CreationTime:
-		return fault("it was created at %d, after the new one at %d", b.CreationTime, o.Created)
+		return fault("%w: it was made at %d, the new snapshot at %d", ErrLater, b.CreationTime, o.Created)
 	case b.CreationTime > 1<<62:
-		return fault("it was created at %d", b.CreationTime)
+		return fault("it was made at %d", b.CreationTime)
 	}
 	o.BlockSize = v.BlockSize
 	if o.Created == 0 {

@@ -248,8 +248,8 @@ func TestOrigin(t *testing.T) {
 		"good":       {func(stream.Record) {}, zvol.Options{BlockSize: 8192}, ""},
 		"blocks":     {func(stream.Record) {}, zvol.Options{BlockSize: 4096}, "its blocks are of 8192 bytes, and stay so: 4096 is not possible"},
 		"smaller":    {func(stream.Record) {}, zvol.Options{Size: 1 << 19}, "larger than the volume"},
-		"time":       {begin(func(b *stream.Begin) { b.CreationTime = 9 }), zvol.Options{Created: 8}, "it was created at 9, after the new one at 8"},
-		"far future": {begin(func(b *stream.Begin) { b.CreationTime = 1 << 63 }), zvol.Options{}, "created at 9223372036854775808"},
+		"time":       {begin(func(b *stream.Begin) { b.CreationTime = 9 }), zvol.Options{Created: 8}, "later than what builds on it: it was made at 9, the new snapshot at 8"},
+		"far future": {begin(func(b *stream.Begin) { b.CreationTime = 1 << 63 }), zvol.Options{}, "made at 9223372036854775808"},
 		"slots":      {object(func(o *stream.Object) { o.DnSlots = 2 }), zvol.Options{}, "its objects are not those of a volume"},
 		"type":       {object(func(o *stream.Object) { o.ObjType = stream.ObjPlainFile }), zvol.Options{}, "its objects are not those of a volume"},
 		"large": {func(rec stream.Record) {
