@@ -193,3 +193,23 @@ func split(path string) []string {
 	}
 	return names
 }
+
+// Real returns the path that leads to the same name without links on the way. A link at its end
+// stays, and the last name need not exist.
+func (f *FS) Real(path string) (real string, err error) {
+	err = f.at("look up", trim(path), nofollow, func(p place) error {
+		real = ""
+		for _, d := range p.dirs[1:] {
+			info, err := d.self()
+			if err != nil {
+				return err
+			}
+			real += "/" + info.Name
+		}
+		if p.name != "" || real == "" {
+			real += "/" + p.name
+		}
+		return nil
+	})
+	return real, err
+}

@@ -174,6 +174,18 @@ func TestResolve(t *testing.T) {
 		if info, err := w.Stat("chain"); err != nil || info.Mode.Type() != tree.TypeDir || info.Name != "log" {
 			t.Errorf("Stat = %+v, %v", info, err)
 		}
+		for path, want := range map[string]string{
+			"etc/f": "/etc/f", "chain/f": "/var/log/f", "up/none": "/etc/none", "abs": "/abs", "abs/": "/abs",
+			"rel/../f": "/var/f", "/": "/", "..": "/", "self/self": "/self", "etc/..": "/", "var/log/.": "/var/log",
+		} {
+			if real, err := w.Real(path); err != nil || real != want {
+				t.Errorf("Real(%q) = %q, %v, want %q", path, real, err, want)
+			}
+		}
+		_, err = w.Real("loop/f")
+		wantErr(t, "Real through a loop", err, rootfs.ErrLoop)
+		_, err = w.Real("etc/none/f")
+		wantErr(t, "Real below nothing", err, fs.ErrNotExist)
 		target, err := w.Readlink("abs")
 		if target != "/etc" || err != nil {
 			t.Errorf("Readlink = %q, %v", target, err)
