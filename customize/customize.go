@@ -24,6 +24,7 @@ import (
 
 	"imagetools/base"
 	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 )
 
 // Options say what is known of a root.
@@ -36,12 +37,7 @@ type Options struct {
 }
 
 // Change is what a step did to one path.
-type Change struct {
-	Path string // in the root, such as "/etc/hosts"
-	Text string
-}
-
-func (c Change) String() string { return c.Path + ": " + c.Text }
+type Change = edit.Change
 
 // Step is a part of the work with a name of its own.
 type Step struct {
@@ -74,18 +70,18 @@ func Steps() []Step {
 
 // Applies tells whether an image needs the step.
 func (s Step) Applies(img *base.Image, opts Options) bool {
-	return s.when == nil || s.when(&job{img: img, opts: opts})
+	return s.when == nil || s.when(newJob(nil, img, opts))
 }
 
 // Run does the step and returns what it changed, in the order in which it did. If it fails,
 // what it changed until then is returned too.
 func (s Step) Run(root *rootfs.FS, img *base.Image, opts Options) ([]Change, error) {
-	j := &job{root: root, img: img, opts: opts}
+	j := newJob(root, img, opts)
 	s.run(j)
-	if j.err != nil {
-		return j.changes, fmt.Errorf("step %s: %w", s.Name, j.err)
+	if j.Err != nil {
+		return j.Changes, fmt.Errorf("step %s: %w", s.Name, j.Err)
 	}
-	return j.changes, nil
+	return j.Changes, nil
 }
 
 // Run does all steps that apply, and tells report what each of them changed. A step that fails
@@ -111,10 +107,10 @@ func Run(ctx context.Context, root *rootfs.FS, img *base.Image, opts Options, re
 // Installed lists the packages of pkgsrc in a root: the directories of its data base. Where
 // there is none, there are no packages.
 func Installed(root *rootfs.FS, img *base.Image) ([]string, error) {
-	j := &job{root: root, img: img}
+	j := newJob(root, img, Options{})
 	for _, db := range []string{j.prefix() + "/pkg", "/var/db/pkg"} {
 		list, err := root.ReadDir(db)
-		if missing(err) {
+		if edit.Missing(err) {
 			continue
 		}
 		if err != nil {
@@ -128,7 +124,7 @@ func Installed(root *rootfs.FS, img *base.Image) ([]string, error) {
 			}
 			if _, err := root.Lstat(db + "/" + dir.Name + "/+CONTENTS"); err == nil {
 				names = append(names, name)
-			} else if !missing(err) {
+			} else if !edit.Missing(err) {
 				return nil, err
 			}
 		}

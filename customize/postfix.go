@@ -62,7 +62,7 @@ const settingsComment = "# Settings of the image"
 func (j *job) postfix() {
 	const owner = "the package postfix"
 	dir := j.sysconf("postfix")
-	j.edit(dir+"/main.cf", owner, func(t *lines.Text) {
+	j.Edit(dir+"/main.cf", owner, func(t *lines.Text) {
 		wanted := strings.Split(strings.ReplaceAll(settings, "@", dir), "\n")
 		removeSettings(t, wanted)
 		for t.Len() > 0 && strings.TrimSpace(t.Line(t.Len()-1)) == "" {
@@ -77,7 +77,7 @@ func (j *job) postfix() {
 	for _, name := range strings.Fields("canonical filtered_domains maillists recipient_canonical sender_canonical transport virtual") {
 		j.emptyMap(dir + "/" + name)
 	}
-	j.edit("/etc/mail/mailx.rc", seed, func(t *lines.Text) {
+	j.Edit("/etc/mail/mailx.rc", seed, func(t *lines.Text) {
 		t.Put(lines.Matching(`^[ \t]*set[ \t]+sendmail=`), "set sendmail="+j.prefix()+"/sbin/sendmail")
 	})
 }
@@ -118,10 +118,10 @@ func settingName(line string) string {
 // emptyMap makes a map without entries; the samples that postfix comes with have comments
 // alone. One with entries stays.
 func (j *job) emptyMap(path string) {
-	j.create(path, "")
-	text := lines.Parse(j.read(path, "step postfix"))
+	j.Create(path, "")
+	text := lines.Parse(j.Read(path, "step postfix"))
 	entry := text.Find(lines.Matching(`^[^#]*[^# \t]`))
-	if j.err == nil && entry < 0 && text.Len() > 0 {
-		j.done(j.root.WriteFile(path, nil, nil), path, "emptied")
+	if j.Err == nil && entry < 0 && text.Len() > 0 {
+		j.Done(j.Root.WriteFile(path, nil, nil), path, "emptied")
 	}
 }

@@ -14,7 +14,7 @@ import (
 // sshd wants keys, finds the variables of ~/.ssh/environment and asks the platform for keys of
 // users. What stands below a Match line is about some logins only, and stays.
 func (j *job) sshd() {
-	j.edit("/etc/ssh/sshd_config", seed, func(t *lines.Text) {
+	j.Edit("/etc/ssh/sshd_config", seed, func(t *lines.Text) {
 		for _, s := range [][2]string{
 			{"PasswordAuthentication", "no"},
 			{"PermitRootLogin", "without-password"},
@@ -32,7 +32,7 @@ func (j *job) sshd() {
 }
 
 func (j *job) locale() {
-	j.edit("/etc/default/init", seed, func(t *lines.Text) {
+	j.Edit("/etc/default/init", seed, func(t *lines.Text) {
 		t.Put(lines.Matching(`^[ \t]*(export[ \t]+)?LANG=`), "LANG=C")
 	})
 }
@@ -45,7 +45,7 @@ func (j *job) product() {
 		{"/etc/release", "                         SmartOS x86_64\n        uname -v tells the version of the platform.\n"},
 	} {
 		content := variableForm.ReplaceAllStringFunc(f.content, func(s string) string { return j.variable(strings.Trim(s, "@")) })
-		j.put(f.path, []byte(content), rootfs.Attr{Mode: 0o644})
+		j.Put(f.path, []byte(content), rootfs.Attr{Mode: 0o644})
 	}
 }
 
@@ -59,14 +59,14 @@ func (j *job) missingFiles() {
 			shells.WriteString(dir + shell + "\n")
 		}
 	}
-	j.mkdir("/etc/ipadm")
-	j.create("/etc/ipadm/ipadm.conf", "")
-	j.create("/etc/shells", shells.String())
+	j.Mkdir("/etc/ipadm")
+	j.Create("/etc/ipadm/ipadm.conf", "")
+	j.Create("/etc/shells", shells.String())
 }
 
 // hosts gives localhost its second name.
 func (j *job) hosts() {
-	j.edit("/etc/hosts", seed, func(t *lines.Text) {
+	j.Edit("/etc/hosts", seed, func(t *lines.Text) {
 		t.Replace(func(line string) string {
 			if slices.Contains(names(line), "localhost") && !slices.Contains(names(line), "localhost.local") {
 				return localhost.ReplaceAllString(line, "$1 localhost.local$2")
@@ -74,7 +74,7 @@ func (j *job) hosts() {
 			return line
 		})
 	})
-	j.remove("/etc/issue")
+	j.Remove("/etc/issue")
 }
 
 // localhost is the name as a word of its own, before any comment.
@@ -91,7 +91,7 @@ func names(line string) []string {
 
 // crontab has root look for vulnerabilities of packages once a day, and rotate logs every hour.
 func (j *job) crontab() {
-	j.edit("/var/spool/cron/crontabs/root", seed, func(t *lines.Text) {
+	j.Edit("/var/spool/cron/crontabs/root", seed, func(t *lines.Text) {
 		t.Put(lines.Matching(`^[ \t]*[^# \t].*fetch-pkg-vulnerabilities`),
 			"0 5 * * * "+j.prefix()+"/sbin/pkg_admin fetch-pkg-vulnerabilities >/dev/null 2>&1")
 		t.Replace(func(line string) string { return logadmHour.ReplaceAllString(line, "$1*$2") })
@@ -104,7 +104,7 @@ var logadmHour = regexp.MustCompile(`^([ \t]*[^# \t]\S*[ \t]+)\S+([ \t].*\blogad
 // syslog names the logs of the platform's rsyslog as the rest of the image does, and has it
 // read nothing that lies outside the image.
 func (j *job) syslog() {
-	j.edit("/etc/rsyslog.conf", seed, func(t *lines.Text) {
+	j.Edit("/etc/rsyslog.conf", seed, func(t *lines.Text) {
 		t.Replace(strings.NewReplacer("auth.log", "authlog", "postfix.log", "maillog").Replace)
 		cut := t.Find(lines.Matching(`^[ \t]*\$?IncludeConfig`))
 		if cut < 0 {
@@ -117,17 +117,17 @@ func (j *job) syslog() {
 		t.Remove(start, t.Len())
 	})
 	for _, name := range []string{"auth.log", "courier.log", "postfix.log"} {
-		j.remove("/var/log/" + name)
+		j.Remove("/var/log/" + name)
 	}
-	j.mkdir("/var/log")
+	j.Mkdir("/var/log")
 	for _, name := range []string{"authlog", "maillog", "syslog"} {
-		j.create("/var/log/"+name, "")
+		j.Create("/var/log/"+name, "")
 	}
 }
 
 // logadm rotates the two logs that are new, and none of a global zone's.
 func (j *job) logadm() {
-	j.edit("/etc/logadm.conf", seed, func(t *lines.Text) {
+	j.Edit("/etc/logadm.conf", seed, func(t *lines.Text) {
 		t.Delete(lines.Matching(`^[ \t]*[^# \t].*(vmadm|fwadm)`))
 		at := t.Find(lines.Matching(`^/var/adm/messages[ \t]`)) + 1
 		if at == 0 {
@@ -148,7 +148,7 @@ func (j *job) logadm() {
 // paths are those of what cron and su start. The lines of su are comments at first.
 func (j *job) paths() {
 	for _, f := range [][2]string{{"/etc/default/cron", `^`}, {"/etc/default/su", `^#?`}} {
-		j.edit(f[0], seed, func(t *lines.Text) {
+		j.Edit(f[0], seed, func(t *lines.Text) {
 			for _, name := range []string{"PATH", "SUPATH"} {
 				t.Put(lines.Matching(f[1]+name+`=`), name+"="+j.variable("IMAGE_PATH"))
 			}
@@ -159,14 +159,14 @@ func (j *job) paths() {
 // localDirectories are those of /usr/local. In a zone the platform's /usr is mounted over them.
 func (j *job) localDirectories() {
 	for _, dir := range strings.Fields("bin etc include lib sbin share/man src") {
-		j.mkdir("/usr/local/" + dir)
+		j.Mkdir("/usr/local/" + dir)
 	}
-	j.symlink("share/man", "/usr/local/man", rootfs.Attr{})
+	j.Symlink("share/man", "/usr/local/man", rootfs.Attr{})
 }
 
 // execAttr lets those who may install software use the tools of pkgsrc as root.
 func (j *job) execAttr() {
-	j.edit("/etc/security/exec_attr", seed, func(t *lines.Text) {
+	j.Edit("/etc/security/exec_attr", seed, func(t *lines.Text) {
 		const comment = "# Tools of pkgsrc"
 		t.Put(lines.Equal(comment), comment)
 		for _, tool := range strings.Fields("bin/gmake bin/make bin/pkgin sbin/pkg_add sbin/pkg_admin" +
@@ -179,23 +179,23 @@ func (j *job) execAttr() {
 
 // sudoers lets admin become root. The file has the mode that sudo asks for.
 func (j *job) sudoers() {
-	j.mkdir(j.sysconf("sudoers.d"))
-	j.put(j.sysconf("sudoers.d/admin"), []byte("admin ALL=(root) NOPASSWD: SETENV: ALL\n"), rootfs.Attr{Mode: 0o440})
+	j.Mkdir(j.sysconf("sudoers.d"))
+	j.Put(j.sysconf("sudoers.d/admin"), []byte("admin ALL=(root) NOPASSWD: SETENV: ALL\n"), rootfs.Attr{Mode: 0o440})
 }
 
 // leftovers are what only the build of the image needed, and where the packages were for it. In a zone the second script removes them, being one itself.
 func (j *job) leftovers() {
 	packages, err := url.Parse(j.variable("PKGSRC_BASE"))
 	if err != nil {
-		j.err = err
+		j.Err = err
 		return
 	}
-	j.edit("/etc/hosts", seed, func(t *lines.Text) {
+	j.Edit("/etc/hosts", seed, func(t *lines.Text) {
 		t.Delete(func(line string) bool { return slices.Contains(names(line), packages.Hostname()) })
 	})
 	for _, path := range []string{"/etc/opasswd", "/etc/oshadow", "/etc/ouser_attr",
 		"/root/customize", "/root/zoneconfig", "/var/tmp/basesetup"} {
-		j.remove(path)
+		j.Remove(path)
 	}
-	j.mkdir("/var/lock")
+	j.Mkdir("/var/lock")
 }

@@ -12,13 +12,13 @@ import (
 // skeleton gives root the files that every new user gets, and for pkgbuild what its shells
 // need. The examples of the platform go.
 func (j *job) skeleton() {
-	for _, info := range j.list("/etc/skel") {
+	for _, info := range j.List("/etc/skel") {
 		path := "/etc/skel/" + info.Name
 		switch {
 		case strings.HasPrefix(info.Name, "local."):
-			j.remove(path)
+			j.Remove(path)
 		case len(info.Name) > 3 && info.Name[0] == '.':
-			j.copy(info, path, "/root/"+info.Name, 0, 0, j.rootProfile)
+			j.Copy(info, path, "/root/"+info.Name, 0, 0, j.rootProfile)
 		}
 	}
 }
@@ -63,13 +63,13 @@ func (j *job) users() {
 
 // groupID is the number of a group that must exist.
 func (j *job) groupID(name string) uint32 {
-	t := lines.Parse(j.read("/etc/group", seed))
-	if j.err != nil {
+	t := lines.Parse(j.Read("/etc/group", seed))
+	if j.Err != nil {
 		return 0
 	}
 	i := t.Find(named(name))
 	if i < 0 {
-		j.err = fmt.Errorf("%q: there is no group %q", "/etc/group", name)
+		j.Err = fmt.Errorf("%q: there is no group %q", "/etc/group", name)
 		return 0
 	}
 	if f := strings.Split(t.Line(i), ":"); len(f) >= 3 {
@@ -77,7 +77,7 @@ func (j *job) groupID(name string) uint32 {
 			return uint32(id)
 		}
 	}
-	j.err = fmt.Errorf("%q line %d: group %q has no number", "/etc/group", i+1, name)
+	j.Err = fmt.Errorf("%q line %d: group %q has no number", "/etc/group", i+1, name)
 	return 0
 }
 
@@ -91,13 +91,13 @@ func (j *job) account(a account) {
 		j.record("/etc/group", a.group, fmt.Sprintf("%s::%d:", a.group, a.gid), a.gid)
 	}
 	j.record("/etc/passwd", a.name, fmt.Sprintf("%s:x:%d:%d:%s:%s:%s", a.name, a.uid, a.gid, a.comment, a.home, a.shell), a.uid)
-	j.edit("/etc/shadow", seed, func(t *lines.Text) {
+	j.Edit("/etc/shadow", seed, func(t *lines.Text) {
 		if t.Find(named(a.name)) < 0 {
 			t.Append(a.name + ":*LK*:::::::")
 		}
 	})
 	if a.profiles != "" {
-		j.edit("/etc/user_attr", seed, func(t *lines.Text) {
+		j.Edit("/etc/user_attr", seed, func(t *lines.Text) {
 			i := t.Find(named(a.name))
 			if i < 0 {
 				t.Append(a.name + "::::type=normal;profiles=" + a.profiles)
@@ -114,14 +114,14 @@ func (j *job) account(a account) {
 // record appends a line to a file in which the third field is a number. A line with that name
 // and number stays as it is.
 func (j *job) record(path, name, line string, id uint32) {
-	j.edit(path, seed, func(t *lines.Text) {
+	j.Edit(path, seed, func(t *lines.Text) {
 		i := t.Find(named(name))
 		if i < 0 {
 			t.Append(line)
 			return
 		}
 		if f := strings.Split(t.Line(i), ":"); len(f) < 3 || f[2] != strconv.Itoa(int(id)) {
-			j.err = fmt.Errorf("%q line %d: %q should have number %d", path, i+1, name, id)
+			j.Err = fmt.Errorf("%q line %d: %q should have number %d", path, i+1, name, id)
 		}
 	})
 }
@@ -144,13 +144,13 @@ func withProfiles(line, profiles string) string {
 
 // home makes the home of a user that has none yet, with the files of the skeleton.
 func (j *job) home(a account) {
-	if !j.absent(j.root.Stat, a.home) {
+	if !j.Absent(j.Root.Stat, a.home) {
 		return
 	}
-	j.mkdir(a.home)
-	j.own(a.home, rootfs.Attr{Mode: 0o755, UID: a.uid, GID: a.gid})
+	j.Mkdir(a.home)
+	j.Own(a.home, rootfs.Attr{Mode: 0o755, UID: a.uid, GID: a.gid})
 	same := func(_ string, content []byte) []byte { return content }
-	for _, info := range j.list("/etc/skel") {
-		j.copy(info, "/etc/skel/"+info.Name, a.home+"/"+info.Name, a.uid, a.gid, same)
+	for _, info := range j.List("/etc/skel") {
+		j.Copy(info, "/etc/skel/"+info.Name, a.home+"/"+info.Name, a.uid, a.gid, same)
 	}
 }
