@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"imagetools/internal/osrelease"
 	"imagetools/rootfs"
 	"imagetools/tree/source"
 )
@@ -48,12 +49,12 @@ var signs = []struct {
 // /etc/release, then paths that only one of both has. If nothing tells, the error is
 // ErrUnknownOS.
 func Detect(root *rootfs.FS) (OS, error) {
-	for _, path := range []string{"/etc/os-release", "/usr/lib/os-release"} {
+	for _, path := range osrelease.Paths {
 		text, err := optional(root, path)
 		if err != nil {
 			return Unknown, err
 		}
-		if id := osID(text); illumos[id] {
+		if id := strings.ToLower(osrelease.Parse(text)["ID"]); illumos[id] {
 			return SmartOS, nil
 		} else if id != "" {
 			return Linux, nil
@@ -76,16 +77,6 @@ func Detect(root *rootfs.FS) (OS, error) {
 		}
 	}
 	return Unknown, source.WithHint(ErrUnknownOS, "name it: --os smartos or --os linux")
-}
-
-// osID is the value of ID in an os-release file, in lower case.
-func osID(text string) string {
-	for line := range strings.Lines(text) {
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "ID="); ok {
-			return strings.ToLower(strings.Trim(id, `"'`))
-		}
-	}
-	return ""
 }
 
 // optional reads a text that need not exist.

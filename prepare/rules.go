@@ -125,7 +125,7 @@ var linuxRules = []rule{
 	removed(untidy, "the socket to the metadata of the zone", "/native/.zonecontrol/metadata.sock"),
 	removed(untidy, packages, "/var/cache/apt/archives/**/*.deb", "/var/cache/apt/*.bin",
 		"/var/cache/yum/**", "/var/cache/dnf/**", "/var/cache/libdnf5/**", "/var/cache/apk/**",
-		"/var/cache/pacman/pkg/**", "/var/cache/zypp/**"),
+		"/var/cache/pacman/pkg/**", "/var/lib/pacman/sync/**", "/var/cache/xbps/**", "/var/cache/zypp/**"),
 	removed(untidy, packages, "/var/lib/apt/lists/**").from(1), // the lock is empty
 
 	removed(untidy, lease, "/var/lib/dhcp/**", "/var/lib/dhclient/**", "/var/lib/dhcpcd/**", "/var/lib/NetworkManager/*.lease"),
