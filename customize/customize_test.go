@@ -2,10 +2,7 @@ package customize_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,38 +13,14 @@ import (
 	"imagetools/customize"
 	"imagetools/internal/cli"
 	"imagetools/rootfs"
-	"imagetools/tree"
+	"imagetools/rootfs/rootfstest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// now is the time of what is changed in trees.
-var now = tree.Time{Sec: 1735689600}
 
 // edited are the files in which steps look for lines.
 var edited = []string{
 	"/etc/ssh/sshd_config", "/etc/default/init", "/etc/inet/hosts", "/var/spool/cron/crontabs/root", "/etc/rsyslog.conf",
 	"/etc/logadm.conf", "/etc/default/cron", "/etc/default/su", "/etc/mail/mailx.rc", "/etc/security/exec_attr",
 	"/etc/passwd", "/etc/shadow", "/etc/user_attr", "/opt/local/etc/postfix/main.cf",
-}
-
-func newTree(t *testing.T) *rootfs.FS {
-	root := rootfs.NewTree(tree.New(), now)
-	t.Cleanup(func() { root.Close() })
-	return root
-}
-
-// newDisk is an empty root on disk; owners need root.
-func newDisk(t *testing.T) *rootfs.FS {
-	if os.Geteuid() != 0 {
-		t.Skip("owners on disk need root")
-	}
-	root, err := rootfs.OpenDir(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { root.Close() })
-	return root
 }
 
 func read(t *testing.T, root *rootfs.FS, path string) string {
@@ -71,50 +44,6 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// fill writes files; a target after "->" makes a link of one, an empty name ending in a slash
-// a directory.
-func fill(t *testing.T, root *rootfs.FS, files []txtar.File) {
-	t.Helper()
-	for _, f := range files {
-		name, target, isLink := strings.Cut(f.Name, " -> ")
-		check(t, root.MkdirAll(filepath.Dir(name), nil))
-		switch {
-		case isLink:
-			check(t, root.Symlink(target, name, nil))
-		case strings.HasSuffix(name, "/"):
-			check(t, root.MkdirAll(name, nil))
-		default:
-			check(t, root.WriteFile(name, f.Data, nil))
-		}
-	}
-}
-
-// snapshot is all that can be seen of a root, a file of a txtar archive for each of its files.
-func snapshot(t *testing.T, root *rootfs.FS) (listing string, files []txtar.File) {
-	t.Helper()
-	var b strings.Builder
-	check(t, root.Walk("/", func(path string, info rootfs.Info) error {
-		if path == "/" {
-			return nil
-		}
-		fmt.Fprintf(&b, "%s %04o %d:%d %s", info.Mode.TypeName(), uint32(info.Mode.Perm()), info.UID, info.GID, path)
-		switch info.Mode.Type() {
-		case tree.TypeSymlink:
-			target, err := root.Readlink(path)
-			check(t, err)
-			fmt.Fprintf(&b, " -> %s", target)
-		case tree.TypeFile:
-			data, err := root.ReadFile(path, 1<<20)
-			check(t, err)
-			fmt.Fprintf(&b, " (%d)", info.Size)
-			files = append(files, txtar.File{Name: path, Data: data})
-		}
-		b.WriteByte('\n')
-		return nil
-	}))
-	return b.String(), files
 }
 
 // run does all steps, and returns what they say.
@@ -148,15 +77,15 @@ var images = []struct {
 // is another there. A tree and a disk become the same.
 func TestGolden(t *testing.T) {
 	for _, tt := range images {
-		for kind, newRoot := range map[string]func(*testing.T) *rootfs.FS{"tree": newTree, "disk": newDisk} {
+		for kind, newRoot := range rootfstest.Kinds {
 			t.Run(tt.file+"/"+kind, func(t *testing.T) {
 				root := newRoot(t)
 				for _, name := range append([]string{"seed"}, tt.packages...) {
 					a, err := txtar.ParseFile("testdata/" + name + ".txtar")
 					check(t, err)
-					fill(t, root, a.Files)
+					rootfstest.Fill(t, root, a.Files)
 				}
-				_, before := snapshot(t, root)
+				_, before := rootfstest.Snapshot(t, root)
 				img := image(t, tt.config, tt.name, tt.release)
 				packages, err := customize.Installed(root, img)
 				check(t, err)
@@ -164,22 +93,15 @@ func TestGolden(t *testing.T) {
 
 				said, err := run(t, root, img, opts)
 				check(t, err)
-				listing, after := snapshot(t, root)
-				got := &txtar.Archive{Comment: []byte(said), Files: []txtar.File{{Name: "listing", Data: []byte(listing)}}}
-				for _, f := range after {
-					same := func(b txtar.File) bool { return b.Name == f.Name && string(b.Data) == string(f.Data) }
-					if len(f.Data) > 0 && !slices.ContainsFunc(before, same) {
-						got.Files = append(got.Files, f)
-					}
-				}
-				golden(t, "testdata/"+tt.file+".golden", txtar.Format(got))
+				listing, after := rootfstest.Snapshot(t, root)
+				rootfstest.Golden(t, "testdata/"+tt.file+".golden", rootfstest.Changed(said, listing, before, after))
 
 				again, err := run(t, root, img, opts)
 				check(t, err)
 				if strings.Contains(again, "\t") {
 					t.Errorf("the second run changes:\n%s", again)
 				}
-				if l, _ := snapshot(t, root); l != listing {
+				if l, _ := rootfstest.Snapshot(t, root); l != listing {
 					t.Errorf("after the second run:\n%s\nwant\n%s", l, listing)
 				}
 			})
@@ -187,23 +109,11 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		check(t, os.WriteFile(path, got, 0o666))
-	}
-	want, err := os.ReadFile(path)
-	check(t, err)
-	if string(got) != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s\n(-update writes it)", path, got, want)
-	}
-}
-
 // What is not there and should be is told of every step, with the file and who brings it.
 func TestMissingFiles(t *testing.T) {
 	img := image(t, "2024Q4-x86_64", "base", "24.4.0")
-	root := newTree(t)
-	fill(t, root, []txtar.File{{Name: "etc/"}})
+	root := rootfstest.NewTree(t)
+	rootfstest.Fill(t, root, []txtar.File{{Name: "etc/"}})
 	_, err := run(t, root, img, customize.Options{Packages: []string{"postfix"}})
 	if err == nil {
 		t.Fatal("an empty root is customised")
@@ -229,7 +139,7 @@ func TestMissingFiles(t *testing.T) {
 
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	root := newTree(t)
+	root := rootfstest.NewTree(t)
 	err := customize.Run(ctx, root, image(t, "2024Q4-x86_64", "base", "24.4.0"), customize.Options{},
 		func(s customize.Step, _ []customize.Change) {
 			if s.Name == "product" {

@@ -7,6 +7,7 @@ import (
 
 	"imagetools/customize"
 	"imagetools/rootfs"
+	"imagetools/rootfs/rootfstest"
 	"imagetools/tree"
 )
 
@@ -31,8 +32,8 @@ func FuzzSteps(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte, which byte) {
 		s := steps[int(which)%len(steps)]
-		root := rootfs.NewTree(tree.New(), now)
-		fill(t, root, a.Files)
+		root := rootfs.NewTree(tree.New(), rootfstest.Now)
+		rootfstest.Fill(t, root, a.Files)
 		for _, path := range edited {
 			check(t, root.WriteFile(path, data, nil))
 		}

@@ -17,6 +17,7 @@ import (
 	"imagetools/customize"
 	"imagetools/overlay"
 	"imagetools/rootfs"
+	"imagetools/rootfs/rootfstest"
 	"imagetools/test/oracle"
 	"imagetools/tree"
 )
@@ -39,7 +40,7 @@ func realSeed(t *testing.T) *rootfs.FS {
 			links[name] = target
 		}
 	}
-	root := newTree(t)
+	root := rootfstest.NewTree(t)
 	for _, layer := range []string{"proto", "overlay/generic"} {
 		top := os.DirFS(filepath.Join(dir, layer))
 		for _, sub := range []string{"etc", "var"} {
@@ -51,20 +52,20 @@ func realSeed(t *testing.T) *rootfs.FS {
 				if target, ok := links[path]; ok {
 					path += " -> " + target
 				}
-				fill(t, root, []txtar.File{{Name: path, Data: data}})
+				rootfstest.Fill(t, root, []txtar.File{{Name: path, Data: data}})
 				return err
 			}))
 		}
 	}
-	fill(t, root, []txtar.File{{Name: "root/"}})
+	rootfstest.Fill(t, root, []txtar.File{{Name: "root/"}})
 	a, err := txtar.ParseFile("testdata/postfix.txtar")
 	check(t, err)
-	fill(t, root, a.Files)
+	rootfstest.Fill(t, root, a.Files)
 	b, err := txtar.ParseFile("testdata/postfix-sngl.txtar")
 	check(t, err)
 	for _, f := range b.Files {
 		if strings.HasPrefix(f.Name, "etc/postfix/") {
-			fill(t, root, []txtar.File{f})
+			rootfstest.Fill(t, root, []txtar.File{f})
 		}
 	}
 	return root
@@ -95,16 +96,16 @@ func TestEachStepTwice(t *testing.T) {
 						check(t, root.WriteFile(path, state.change(data), nil))
 					}
 					opts := customize.Options{Packages: []string{"postfix", "git-base"}}
-					_, before := snapshot(t, root)
+					_, before := rootfstest.Snapshot(t, root)
 					first, err := step.Run(root, img, opts)
 					check(t, err)
-					listing, once := snapshot(t, root)
+					listing, once := rootfstest.Snapshot(t, root)
 					if len(first) == 0 {
 						t.Error("nothing was changed")
 					}
 					second, err := step.Run(root, img, opts)
 					check(t, err)
-					listing2, twice := snapshot(t, root)
+					listing2, twice := rootfstest.Snapshot(t, root)
 					if len(second) > 0 {
 						t.Errorf("the second time it changes %q", second)
 					}
@@ -141,7 +142,7 @@ func told(t *testing.T, before, after []txtar.File, changes []customize.Change) 
 // all others in their order.
 func TestRealFiles(t *testing.T) {
 	root := realSeed(t)
-	_, before := snapshot(t, root)
+	_, before := rootfstest.Snapshot(t, root)
 	_, err := run(t, root, image(t, "2024Q4-x86_64", "base", "24.4.0"), customize.Options{})
 	check(t, err)
 	const path = "/usr/local/sbin:/usr/local/bin:/opt/local/sbin:/opt/local/bin:/usr/sbin:/usr/bin:/sbin"

@@ -9,6 +9,7 @@ import (
 	"imagetools/base"
 	"imagetools/customize"
 	"imagetools/rootfs"
+	"imagetools/rootfs/rootfstest"
 	"imagetools/tree"
 )
 
@@ -83,10 +84,10 @@ Software Installation:suser:cmd:::/opt/local/sbin/pkg_info:uid=0
 		{"no attributes", "users", "etc/user_attr", "admin:\n", "admin::::profiles=Service Management,Software Installation\n"},
 	} {
 		t.Run(tt.step+"/"+tt.name, func(t *testing.T) {
-			root := newTree(t)
+			root := rootfstest.NewTree(t)
 			a, err := txtar.ParseFile("testdata/seed.txtar")
 			check(t, err)
-			fill(t, root, a.Files)
+			rootfstest.Fill(t, root, a.Files)
 			check(t, root.WriteFile(tt.file, []byte(tt.before), nil))
 			for range 2 {
 				_, err := step(t, root, tt.step, customize.Options{})
@@ -109,10 +110,10 @@ func TestUserFaults(t *testing.T) {
 		{"etc/group", "staff::x:\n", `step users: "/etc/group" line 1: group "staff" has no number`},
 		{"etc/group", "staff::4294967296:\n", `step users: "/etc/group" line 1: group "staff" has no number`},
 	} {
-		root := newTree(t)
+		root := rootfstest.NewTree(t)
 		a, err := txtar.ParseFile("testdata/seed.txtar")
 		check(t, err)
-		fill(t, root, a.Files)
+		rootfstest.Fill(t, root, a.Files)
 		check(t, root.WriteFile(tt.file, []byte(tt.content), nil))
 		if _, err := step(t, root, "users", customize.Options{}); err == nil || err.Error() != tt.want {
 			t.Errorf("%q: %v, want %s", tt.content, err, tt.want)
@@ -126,8 +127,8 @@ func TestUserFaults(t *testing.T) {
 // Homes that exist, and what a zone's owner put in the place of files, stay what they are or
 // give way.
 func TestSkeletonInPlaces(t *testing.T) {
-	root := newTree(t)
-	fill(t, root, []txtar.File{
+	root := rootfstest.NewTree(t)
+	rootfstest.Fill(t, root, []txtar.File{
 		{Name: "etc/skel/.profile", Data: []byte("new\n")},
 		{Name: "etc/skel/.x", Data: []byte("too short a name\n")},
 		{Name: "etc/skel/readme", Data: []byte("no dot\n")},
@@ -156,8 +157,8 @@ func TestSkeletonInPlaces(t *testing.T) {
 
 // A file of which a user changed the mode gets the mode back, and the content is not written.
 func TestModeAlone(t *testing.T) {
-	root := newTree(t)
-	fill(t, root, []txtar.File{{Name: "opt/local/etc/"}})
+	root := rootfstest.NewTree(t)
+	rootfstest.Fill(t, root, []txtar.File{{Name: "opt/local/etc/"}})
 	_, err := step(t, root, "sudoers", customize.Options{})
 	check(t, err)
 	const path = "/opt/local/etc/sudoers.d/admin"
@@ -189,9 +190,9 @@ func TestInstalled(t *testing.T) {
 		{[]string{"opt/local/pkg/a-1/+CONTENTS", "var/db/pkg/b-1/+CONTENTS"}, "a"},
 		{[]string{"opt/local/pkg"}, ""},
 	} {
-		root := newTree(t)
+		root := rootfstest.NewTree(t)
 		for _, name := range tt.files {
-			fill(t, root, []txtar.File{{Name: name}})
+			rootfstest.Fill(t, root, []txtar.File{{Name: name}})
 		}
 		got, err := customize.Installed(root, baseImage(t))
 		if err != nil || strings.Join(got, " ") != tt.want {
