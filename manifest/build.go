@@ -79,13 +79,14 @@ type Options struct {
 	UUID         string
 	SnapshotGUID uint64
 
-	Type        string // default zone-dataset
-	OS          string // default smartos for zone-dataset, linux for lx-dataset, docker and lxd
-	Owner       string // default NoOwner
-	Creator     string // becomes tags.creator; the urn has it, or that of Base, or "sdc"
-	Description string // default by LookupKnown, else none
-	Homepage    string // likewise
-	Public      *bool  // default true for a name that LookupKnown knows, else false
+	Type        string         // default zone-dataset
+	OS          string         // default smartos for zone-dataset, linux for lx-dataset, docker and lxd
+	Owner       string         // default NoOwner
+	Creator     string         // becomes tags.creator; the urn has it, or that of Base, or "sdc"
+	Tags        map[string]any // added to tags
+	Description string         // default by LookupKnown, else none
+	Homepage    string         // likewise
+	Public      *bool          // default true for a name that LookupKnown knows, else false
 
 	// Of a zvol; imgadm calls for none of them, image servers do.
 	NICDriver, DiskDriver, CPUType string
@@ -139,6 +140,7 @@ func New(o Options) *Manifest {
 	if m.Tags = maps.Clone(m.Tags); m.Tags == nil {
 		m.Tags = map[string]any{"role": "os", "group": m.Name}
 	}
+	maps.Copy(m.Tags, o.Tags)
 	if o.Creator != "" {
 		m.Tags["creator"] = o.Creator
 	}

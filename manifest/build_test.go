@@ -41,6 +41,13 @@ func TestNew(t *testing.T) {
 			Requirements: &manifest.Requirements{Networks: network, Brand: "lx"},
 			Tags:         map[string]any{"role": "os", "group": "mine", "creator": "jo"},
 		}},
+		{"tags", manifest.Options{Name: "mine", Version: "1", UUID: "u", Type: "lx-dataset", Tags: map[string]any{"kernel_version": "6.1.0"},
+			Base: &manifest.Manifest{Tags: map[string]any{"kernel_version": "5", "x": 1}}}, &manifest.Manifest{
+			V: 2, UUID: "u", Owner: manifest.NoOwner, Name: "mine", Version: "1",
+			URN: "sdc:sdc:mine:1", Public: new(false), Type: "lx-dataset", OS: "linux",
+			Requirements: &manifest.Requirements{Networks: network, Brand: "lx"},
+			Tags:         map[string]any{"kernel_version": "6.1.0", "x": 1},
+		}},
 		{"base manifest wins over defaults", manifest.Options{Name: "base-64", Version: "1", PublishedAt: time.Unix(0, 0), Base: &manifest.Manifest{
 			V: 3, UUID: "u", Owner: "o", Name: "other", Version: "9", Description: "d", Homepage: "h", URN: "x", Public: new(false), PublishedAt: "p",
 			Type: "zone-dataset", OS: "illumos", Requirements: &manifest.Requirements{MinRAM: 5}, Tags: map[string]any{}, Files: []manifest.File{file},
