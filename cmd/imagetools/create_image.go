@@ -62,6 +62,7 @@ type createImageOptions struct {
 	origin   originOptions
 	disk     diskOptions
 	edits    changeOptions
+	lx       lxOptions
 	treeOnly []string // flags that were given and mean nothing for a stream or a disk
 	diskOnly []string // flags that were given and mean nothing for others
 }
@@ -150,18 +151,27 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 			if opts.edits.wantsList() {
 				return nil
 			}
-			return exactArgs("NAME-VERSION", "SOURCE")(c, args)
+			return opts.lx.args(c, args)
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if opts.edits.wantsList() {
+			switch {
+			case opts.edits.wantsList():
 				return printEdits(env)
+			case len(args) == 0:
+				return runLXList(env, opts.JSON)
 			}
 			opts.NameVersion, opts.Source = args[0], args[1]
+			for _, name := range lxFlags {
+				if c.Flags().Changed(name) {
+					opts.lx.given = append(opts.lx.given, "--"+name)
+				}
+			}
 			for _, name := range append([]string{"metalog", "owners", "exclude", "zpl", "xattr-names"}, changeFlags...) {
 				if c.Flags().Changed(name) {
 					opts.treeOnly = append(opts.treeOnly, "--"+name)
 				}
 			}
+			opts.treeOnly = append(opts.treeOnly, opts.lx.given...)
 			for _, name := range []string{"size", "volblocksize"} {
 				if c.Flags().Changed(name) {
 					opts.diskOnly = append(opts.diskOnly, "--"+name)
@@ -200,6 +210,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	opts.origin.addFlags(f)
 	opts.disk.addFlags(f)
 	opts.edits.addFlags(f)
+	opts.lx.addFlags(f)
 	opts.source.addFlags(f)
 	return cmd
 }
@@ -300,6 +311,9 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	if !o.Quiet {
 		src.report(env)
 	}
+	if err := o.lx.finish(ctx, env, src.Tree, out, o.Quiet); err != nil {
+		return nil, err
+	}
 	if err := o.edits.apply(ctx, env, src.Tree, out, o.Quiet); err != nil {
 		return nil, err
 	}
@@ -372,7 +386,10 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	if at.disk {
 		return o.disk.settle(out)
 	}
-	return nil
+	if at.inPool != nil {
+		return nil
+	}
+	return o.lx.settle(&out.Manifest)
 }
 
 // createFromPool makes the image of a dataset in a ZFS pool.
@@ -725,6 +742,7 @@ type createdImage struct {
 
 	Changes *createdChanges `json:"changes,omitempty"` // from that; null for a dataset in ZFS
 	Edits   []doneChange    `json:"edits,omitempty"`   // of the root file system, on the way
+	LX      *finishedLX     `json:"lx,omitzero"`       // how its root was finished
 }
 
 // printResult prints what was made, of a dataset in ZFS if that is not empty.
@@ -740,7 +758,7 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, datase
 			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
 			Type: res.Manifest.Type, Dataset: dataset, ImageSize: res.Manifest.ImageSize,
-			Origin: res.Manifest.Origin, Changes: o.origin.json(res), Edits: o.edits.done,
+			Origin: res.Manifest.Origin, Changes: o.origin.json(res), LX: o.lx.finished, Edits: o.edits.done,
 		})
 	}
 	if o.Quiet {

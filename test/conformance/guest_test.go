@@ -21,7 +21,7 @@ func TestGuest(t *testing.T) {
 	guest.Timeout = 30 * time.Minute
 	hard, hardWant := torture(t, 100)
 	tar := debianRoot(t)
-	image, _ := createImage(t, t.TempDir(), "--type", "lx-dataset", "debian-12.1", tar)
+	image, _ := createImage(t, t.TempDir(), "--type", "lx-dataset", "--lx-profile", "none", "debian-12.1", tar)
 	seed := newSeedRun(t)
 	raw, diskWant := makeDisk(t)
 	disk, _ := createImage(t, t.TempDir(), "disk-1.0", raw)

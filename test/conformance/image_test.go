@@ -134,7 +134,7 @@ func TestDebianRoot(t *testing.T) {
 	t.Parallel()
 	judge := oracle.RequireJudge(t)
 	tar := debianRoot(t)
-	image, manifest := createImage(t, t.TempDir(), "--type", "lx-dataset", "debian-12.1", tar)
+	image, manifest := createImage(t, t.TempDir(), "--type", "lx-dataset", "--lx-profile", "none", "debian-12.1", tar)
 	acceptManifest(t, manifest)
 	got := judge.Receive(t, []string{gunzip(t, image)}, oracle.JudgeOptions{})
 	compare(t, debianWant(t, tar), got, listing.DiffOptions{})

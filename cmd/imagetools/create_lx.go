@@ -1,0 +1,273 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"imagetools/image"
+	"imagetools/internal/cli"
+	"imagetools/lx"
+	"imagetools/manifest"
+	"imagetools/rootfs"
+	"imagetools/tree"
+)
+
+// lxOptions are the flags for the roots of lx images.
+type lxOptions struct {
+	Profile string
+	Skip    []string
+	Kernel  string
+
+	given    []string // flags
+	finished *finishedLX
+}
+
+const (
+	lxAuto = "auto"
+	lxList = "list"
+)
+
+func (o *lxOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.Profile, "lx-profile", lxAuto, "of an lx-dataset: the distribution whose steps finish the root, or auto, or none; list tells all")
+	f.StringSliceVar(&o.Skip, "lx-skip", nil, "of an lx-dataset: step that is left out; repeatable")
+	f.StringVar(&o.Kernel, "lx-kernel", "", "of an lx-dataset: tags.kernel_version, such as 6.1.0 (default by distribution)")
+}
+
+// lxFlags are the names of those flags.
+var lxFlags = []string{"lx-profile", "lx-skip", "lx-kernel"}
+
+// args are NAME-VERSION and SOURCE, but for a list.
+func (o *lxOptions) args(c *cobra.Command, args []string) error {
+	if o.Profile == lxList && len(args) == 0 {
+		return nil
+	}
+	return exactArgs("NAME-VERSION", "SOURCE")(c, args)
+}
+
+// settle checks the flags against the type of an image of a tree.
+func (o *lxOptions) settle(m *manifest.Options) error {
+	if manifest.New(*m).Type != manifest.TypeLX {
+		if len(o.given) > 0 {
+			return cli.Usagef("%s: the image is no %s", strings.Join(o.given, ", "), manifest.TypeLX)
+		}
+		return nil
+	}
+	if o.Profile != lxAuto {
+		if _, err := lx.ParseProfile(o.Profile); err != nil {
+			return cli.Hint(cli.Usagef("--lx-profile: %w", err), "imagetools lx list names all")
+		}
+	}
+	if err := lx.CheckSteps(o.Skip); err != nil {
+		return cli.Usagef("--lx-skip: %w", err)
+	}
+	if o.Kernel != "" {
+		if err := lx.CheckKernelVersion(o.Kernel); err != nil {
+			return cli.Usagef("--lx-kernel: %w", err)
+		}
+	}
+	return nil
+}
+
+// finish finishes the root in a tree that becomes an lx image, and completes its manifest.
+func (o *lxOptions) finish(ctx context.Context, env *cli.Env, t *tree.Tree, out *image.Options, quiet bool) error {
+	m := manifest.New(out.Manifest)
+	if m.Type != manifest.TypeLX {
+		return nil
+	}
+	if o.Kernel != "" {
+		setKernel(out, o.Kernel)
+	}
+	if lx.Profile(o.Profile) == lx.None {
+		return nil
+	}
+	res, err := cli.Interruptible(ctx, func() (*finishedLX, error) {
+		res, err := o.finishTree(ctx, t, m, changeTime(t, out.FileSystem.Created))
+		return res, errors.Join(err, t.Seal())
+	})
+	if err != nil {
+		return err
+	}
+	o.finished = res
+	res.KernelVersion = cmp.Or(o.kernelTag(out), res.KernelVersion)
+	setKernel(out, res.KernelVersion)
+	if base := out.Manifest.Base; out.Manifest.MinPlatform == nil && (base == nil || base.Requirements == nil) {
+		out.Manifest.MinPlatform = map[string]string{"7.0": res.minPlatform}
+	}
+	if !quiet {
+		res.print(env.Stderr)
+	}
+	return nil
+}
+
+// kernelTag is the tag kernel_version, that a flag or -m gives; empty for none.
+func (o *lxOptions) kernelTag(out *image.Options) string {
+	tag := ""
+	if base := out.Manifest.Base; base != nil {
+		tag, _ = base.Tags["kernel_version"].(string)
+	}
+	return cmp.Or(o.Kernel, tag)
+}
+
+func setKernel(out *image.Options, version string) {
+	tags := maps.Clone(out.Manifest.Tags)
+	if tags == nil {
+		tags = map[string]any{}
+	}
+	tags["kernel_version"] = version
+	out.Manifest.Tags = tags
+}
+
+func (o *lxOptions) finishTree(ctx context.Context, t *tree.Tree, m *manifest.Manifest, now tree.Time) (*finishedLX, error) {
+	dataset := rootfs.NewTree(t, now)
+	defer dataset.Close()
+	root, err := dataset.Sub("root")
+	if err != nil {
+		return nil, cli.Hint(fmt.Errorf("lx image: %w", err), "a dataset has its files in root/; without --as-dataset SOURCE is what is in it, and --lx-profile none changes nothing")
+	}
+	defer root.Close()
+	d, err := lx.Detect(root)
+	if err != nil {
+		return nil, err
+	}
+	if o.Profile != lxAuto {
+		d.Profile = lx.Profile(o.Profile)
+	}
+	res := &finishedLX{Profile: d.Profile, Distribution: text(d.Name), KernelVersion: d.KernelVersion(), Changes: []changedLX{}, minPlatform: d.MinPlatform()}
+	err = lx.Run(ctx, root, lx.Options{
+		Distribution: d, Skip: o.Skip, Dataset: dataset,
+		Name: m.Name, Version: m.Version, Description: m.Description, Homepage: m.Homepage,
+	}, res.add)
+	return res, err
+}
+
+// finishedLX is what was done to the root of an lx image. Fields are only ever added.
+type finishedLX struct {
+	Profile       lx.Profile  `json:"profile"`
+	Distribution  text        `json:"distribution"`
+	KernelVersion string      `json:"kernel_version"`
+	Changes       []changedLX `json:"changes"`
+	Notes         []text      `json:"notes,omitempty"`
+
+	minPlatform string
+}
+
+type changedLX struct {
+	Step string `json:"step"`
+	Path text   `json:"path"` // in the root; without a slash in front, in the dataset
+	Text text   `json:"text"`
+}
+
+func (f *finishedLX) add(r lx.Report) {
+	for _, c := range r.Changes {
+		f.Changes = append(f.Changes, changedLX{r.Step.Name, text(c.Path), text(c.Text)})
+	}
+	for _, n := range r.Notes {
+		f.Notes = append(f.Notes, text(n))
+	}
+}
+
+func (f *finishedLX) print(w io.Writer) {
+	tried := ""
+	if !f.Profile.Tried() {
+		tried = ", which was not tried on a real root"
+	}
+	fmt.Fprintf(w, "lx: %s: profile %s%s; kernel_version %s\n", printable(string(f.Distribution)), f.Profile, tried, f.KernelVersion)
+	for _, c := range f.Changes {
+		fmt.Fprintf(w, "lx %s: %s: %s\n", c.Step, printable(string(c.Path)), printable(string(c.Text)))
+	}
+	for _, n := range f.Notes {
+		fmt.Fprintf(w, "note: %s\n", printable(string(n)))
+	}
+}
+
+func newLXCommand(env *cli.Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lx",
+		Short: "How Linux roots are finished for the brand lx",
+		Long: `Create-image finishes the root file system of a Linux (--type lx-dataset) for zones of the brand
+lx: in steps, by profiles. Debian's was tried on roots of Debian 11, 12 and 13, in no zone; the
+others on trees written after the file lists of public builders alone.`,
+		Args: exactArgs(),
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	asJSON := false
+	list := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"steps"},
+		Short:   "List the profiles and their steps",
+		Args:    exactArgs(),
+		RunE:    func(c *cobra.Command, _ []string) error { return runLXList(env, asJSON) },
+	}
+	list.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
+	cmd.AddCommand(list)
+	return cmd
+}
+
+// listedLX is the answer of lx list --json. Fields are only ever added.
+type listedLX struct {
+	Profiles []listedProfile `json:"profiles"`
+	Steps    []listedStep    `json:"steps"`
+}
+
+type listedProfile struct {
+	Name   lx.Profile `json:"name"`
+	Covers string     `json:"covers"`
+	Tried  bool       `json:"tried"` // on a real root
+}
+
+type listedStep struct {
+	Name     string       `json:"name"`
+	Does     string       `json:"does"`
+	Profiles []lx.Profile `json:"profiles"`
+}
+
+func runLXList(env *cli.Env, asJSON bool) error {
+	var res listedLX
+	for _, p := range lx.Profiles() {
+		res.Profiles = append(res.Profiles, listedProfile{p, p.Covers(), p.Tried()})
+	}
+	for _, s := range lx.Steps() {
+		var has []lx.Profile
+		for _, p := range lx.Profiles() {
+			if s.Has(p) {
+				has = append(has, p)
+			}
+		}
+		res.Steps = append(res.Steps, listedStep{s.Name, s.What, has})
+	}
+	if asJSON {
+		return printJSON(env.Stdout, res)
+	}
+	var b strings.Builder
+	b.WriteString("profiles, found by os-release:\n")
+	for _, p := range res.Profiles {
+		untried := ""
+		if !p.Tried {
+			untried = " (not tried on a real root)"
+		}
+		fmt.Fprintf(&b, "  %-12s %s%s\n", p.Name, p.Covers, untried)
+	}
+	b.WriteString("steps, in their order:\n")
+	all := len(lx.Profiles()) - 1 // but for none
+	for _, s := range res.Steps {
+		of := ""
+		if len(s.Profiles) < all {
+			var names []string
+			for _, p := range s.Profiles {
+				names = append(names, string(p))
+			}
+			of = " (" + strings.Join(names, ", ") + ")"
+		}
+		fmt.Fprintf(&b, "  %-12s %s%s\n", s.Name, s.Does, of)
+	}
+	_, err := io.WriteString(env.Stdout, b.String())
+	return err
+}
