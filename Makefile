@@ -26,6 +26,8 @@ oracles:
 	./test/oracle/prepare all
 	./test/imgmanifest/prepare
 	./test/conformance/debian-root
+	./test/conformance/lx-root bullseye
+	./test/conformance/lx-root trixie
 	./test/smartos/prepare
 	go run ./test/reference/prepare
 

@@ -3,6 +3,7 @@
 package rootfstest
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
@@ -93,12 +94,16 @@ func Snapshot(t *testing.T, root *rootfs.FS) (listing string, files []txtar.File
 	return b.String(), files
 }
 
-// Changed is what a run said, the listing after it, and the files that are not as before.
+// Changed is what a run said, the listing after it, and the files that are not as before. Of
+// files that are no text it has quoted strings.
 func Changed(said, listing string, before, after []txtar.File) []byte {
 	a := &txtar.Archive{Comment: []byte(said), Files: []txtar.File{{Name: "listing", Data: []byte(listing)}}}
 	for _, f := range after {
 		same := func(b txtar.File) bool { return b.Name == f.Name && string(b.Data) == string(f.Data) }
 		if len(f.Data) > 0 && !slices.ContainsFunc(before, same) {
+			if bytes.IndexByte(f.Data, 0) >= 0 {
+				f.Data = fmt.Appendf(nil, "%q\n", f.Data)
+			}
 			a.Files = append(a.Files, f)
 		}
 	}

@@ -97,14 +97,25 @@ func gunzip(t *testing.T, image string) string {
 // debianRoot is the tar of a Debian root file system.
 func debianRoot(t *testing.T) string {
 	t.Helper()
+	requireMmdebstrap(t)
+	return script(t, "./debian-root")
+}
+
+func requireMmdebstrap(t *testing.T) {
+	t.Helper()
 	if os.Geteuid() != 0 || !has("mmdebstrap") {
 		oracle.Unavailable(t, fmt.Errorf("a Debian root file system is made by mmdebstrap, as root"))
 	}
-	cmd := exec.Command("./debian-root")
+}
+
+// script runs a script that makes something once, and returns the path that it prints.
+func script(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("debian-root: %v", err)
+		t.Fatalf("%v: %v", args, err)
 	}
 	return strings.TrimSpace(string(out))
 }
