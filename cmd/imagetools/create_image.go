@@ -106,6 +106,11 @@ Holes and zeros take no room. The manifest says virtio drivers and the CPU type 
 or -m do otherwise. Disks that need another file, such as a backing file, are refused, but for the
 files beside a flat vmdk. If there is an EFI system partition, --bootrom uefi is suggested.
 
+With --type lx-dataset the root is that of a Linux, and is finished for zones of the brand lx: by
+the profile that os-release tells, or --lx-profile; each edit is told. "imagetools lx list" has
+profiles and steps; none leaves the tree as it is. The manifest says the kernel version that zones
+report, and the platform that they need. All profiles but Debian's are untried on a real root.
+
 An image stays what it is, whole dataset or volume, in a stream written anew; other streams of a
 ZFS are read, too. What its manifest says, but for what tells one image from another, is taken
 over as from -m, over which -m and flags win. The UUID is a new one.
@@ -137,7 +142,7 @@ ACLs and other extended attributes are kept under their Linux names.
 Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file is left.`,
 		Example: `  imagetools create-image web-1.0 ./rootfs --description 'Our web server'
   imagetools create-image debian-12.1 rootfs.tar.xz --type lx-dataset -o images
-  mmdebstrap bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
+  mmdebstrap --include=systemd-sysv bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
   imagetools create-image freebsd-14.2 disk.qcow2 --os bsd --bootrom uefi --size 20G
   xzcat disk.raw.xz | imagetools create-image debian-12.1 - --type zvol --os linux
   imagetools create-image web-1.1 web-1.0.json --exclude root/var/cache/ --overlay ./files --prepare
