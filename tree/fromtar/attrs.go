@@ -117,7 +117,7 @@ func libarchiveAttr(name, value string) (tree.Xattr, error) {
 }
 
 // attrs reads extended attributes and ACLs from PAX records.
-func (b *builder) attrs(n *tree.Node, hdr *tar.Header, before ahead) error {
+func (d *decoder) attrs(n *tree.Node, hdr *tar.Header, before ahead) error {
 	ours, err := vendorAttrs(before, hdr.PAXRecords)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (b *builder) attrs(n *tree.Node, hdr *tar.Header, before ahead) error {
 		case errors.Is(err, posixacl.ErrFormat):
 			return err
 		case err != nil: // names: wait for etc/passwd
-			b.acls = append(b.acls, namedACL{n, key, text, hdr.Name, b.at})
+			d.acls = append(d.acls, namedACL{n, key, text, hdr.Name, d.at})
 		}
 	}
 	return nil

@@ -41,8 +41,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 
 	"imagetools/tree"
@@ -154,26 +152,18 @@ func readArchive(ctx context.Context, a *archive, opts Options, spooled int64) (
 
 // builder makes the tree while members come in.
 type builder struct {
+	decoder
 	archive  *archive
 	excludes *source.Excludes
-	owners   source.Owners
-	xattrs   bool
 	tree     *tree.Tree
-	report   *source.Report
 	faults   source.Faults
 
-	member  string // name of the current member, as in the archive
-	at      int64  // where its headers begin
-	newest  tree.Time
 	dirPath string // the directory of the member before, since the next one is likely there
 	dir     *tree.Node
 	implied map[*tree.Node]bool   // directories without an entry so far
 	skipped map[string]*tree.Node // excluded non-directories, for hard links to them
 	linked  map[*tree.Node]bool   // nodes with several names
 	links   []danglingLink        // hard links to what had not come
-	acls    []namedACL            // ACLs with names, for which etc/passwd is needed
-	globals map[string]bool       // keys of global PAX records
-	ahead   ahead                 // attributes of the next member
 }
 
 type danglingLink struct {
@@ -192,12 +182,11 @@ func newBuilder(a *archive, opts Options) (*builder, error) {
 	}
 	t := tree.New()
 	return &builder{
-		archive: a, excludes: excludes, owners: owners, xattrs: !opts.NoXattrs,
-		tree: t, report: &source.Report{}, dir: t.Root,
+		decoder: decoder{owners: owners, xattrs: !opts.NoXattrs, report: &source.Report{}},
+		archive: a, excludes: excludes, tree: t, dir: t.Root,
 		implied: map[*tree.Node]bool{t.Root: true},
 		skipped: make(map[string]*tree.Node),
 		linked:  make(map[*tree.Node]bool),
-		globals: make(map[string]bool),
 	}, nil
 }
 
@@ -274,7 +263,7 @@ func (b *builder) finish() error {
 		b.member, b.at = l.member, l.at
 		b.fault(err)
 	}
-	b.resolveACLs()
+	b.resolveACLs(source.NewNames(b.tree), b.fault)
 	if err := b.faults.Err(); err != nil {
 		return err
 	}
@@ -285,14 +274,7 @@ func (b *builder) finish() error {
 	if n := len(b.implied); n > 0 {
 		b.report.Note("%d directories have no entry of their own in the archive: mode 0755, owner 0:0", n)
 	}
-	if len(b.globals) > 0 {
-		keys := make([]string, 0, len(b.globals))
-		for k := range b.globals {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		b.report.Note("global PAX records are not used: %s", strings.Join(keys, ", "))
-	}
+	b.noteGlobals()
 	b.excludes.NoteUnused(b.report)
 	b.report.Survey(b.tree, b.linked)
 	return nil
@@ -316,24 +298,10 @@ func (b *builder) checkEnd() {
 
 // add brings a member into the tree.
 func (b *builder) add(hdr *tar.Header, m member) error {
-	switch hdr.Typeflag {
-	case tar.TypeXGlobalHeader:
-		for k, v := range hdr.PAXRecords {
-			if ours, err := b.ahead.take(k, v); ours {
-				if err != nil {
-					return err
-				}
-			} else if k != "comment" && len(b.globals) < 64 {
-				b.globals[k] = true
-			}
-		}
-		return nil
-	case 'V': // GNU volume label
-		b.report.Note("volume label %q", hdr.Name)
-		return nil
+	before, aside, err := b.take(hdr)
+	if aside || err != nil {
+		return err
 	}
-	before := b.ahead
-	b.ahead = ahead{}
 	path, err := clean(hdr.Name)
 	if err != nil {
 		return err
@@ -353,9 +321,10 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 	if err != nil {
 		return err
 	}
-	if err := b.fill(n, typ, hdr, m); err != nil {
+	if err := b.fill(n, typ, hdr); err != nil {
 		return err
 	}
+	n.Content = m.content
 	if excluded {
 		return nil
 	}
@@ -368,74 +337,6 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 		b.newest = n.ModTime
 	}
 	return nil
-}
-
-// memberType is the type a member has in the tree. A hard link counts as a file.
-func memberType(hdr *tar.Header) (tree.Mode, error) {
-	if text, given := hdr.PAXRecords[vendorType]; given {
-		if text != "socket" || hdr.Typeflag != tar.TypeReg || hdr.Size != 0 {
-			return 0, fmt.Errorf("record %s=%q in a member of type %q with %d bytes: only an empty file can stand for a socket",
-				vendorType, clip(text), hdr.Typeflag, hdr.Size)
-		}
-		return tree.TypeSocket, nil
-	}
-	switch hdr.Typeflag {
-	case tar.TypeReg: // archive/tar gives the NUL of old archives this type
-		if strings.HasSuffix(hdr.Name, "/") && hdr.Size == 0 {
-			return tree.TypeDir, nil // as GNU tar takes it
-		}
-		return tree.TypeFile, nil
-	case tar.TypeCont, tar.TypeGNUSparse, tar.TypeLink:
-		return tree.TypeFile, nil
-	case tar.TypeDir, 'D': // GNU: a directory with the names in it
-		return tree.TypeDir, nil
-	case tar.TypeSymlink:
-		return tree.TypeSymlink, nil
-	case tar.TypeChar:
-		return tree.TypeChar, nil
-	case tar.TypeBlock:
-		return tree.TypeBlock, nil
-	case tar.TypeFifo:
-		return tree.TypeFIFO, nil
-	case 'M':
-		return 0, source.WithHint(errors.New("continues a file of another volume"), "join the volumes into one archive")
-	case 'A', 'E', 'X':
-		return 0, source.WithHint(fmt.Errorf("a Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @, p and E")
-	}
-	return 0, fmt.Errorf("unknown member type %q", hdr.Typeflag)
-}
-
-// maxDepth bounds the directories in one name, as tree.Seal does.
-const maxDepth = 4096
-
-// clean makes the name of a member a path below the root.
-func clean(name string) (string, error) {
-	if strings.HasPrefix(name, "/") {
-		return "", source.WithHint(errors.New("absolute name"), "re-create the archive without tar's option -P, from within its root (tar -C ROOT -c .)")
-	}
-	if name == "" {
-		return "", errors.New("empty name")
-	}
-	parts := make([]string, 0, 16)
-	for part := range strings.SplitSeq(name, "/") {
-		switch part {
-		case "", ".":
-			continue
-		case "..":
-			return "", source.WithHint(errors.New(`".." in a name leads out of the root`), "re-create the archive from within its root (tar -C ROOT -c .)")
-		}
-		if err := tree.CheckName(part); err != nil {
-			return "", err
-		}
-		parts = append(parts, part)
-	}
-	switch {
-	case len(parts) == 0:
-		return ".", nil
-	case len(parts) > maxDepth:
-		return "", fmt.Errorf("directories nested deeper than %d", maxDepth)
-	}
-	return strings.Join(parts, "/"), nil
 }
 
 // node returns the node for a member: a new one at path, or a directory that was implied
@@ -544,75 +445,4 @@ func (b *builder) addLink(path string, hdr *tar.Header) error {
 		return err
 	}
 	return nil
-}
-
-// fill copies the metadata of a member.
-func (b *builder) fill(n *tree.Node, typ tree.Mode, hdr *tar.Header, m member) error {
-	n.Mode = typ | tree.Mode(hdr.Mode)&tree.PermMask
-	const maxID = 1<<32 - 1
-	if hdr.Uid < 0 || hdr.Gid < 0 || hdr.Uid > maxID || hdr.Gid > maxID {
-		return fmt.Errorf("owner %d:%d: the largest id is %d", hdr.Uid, hdr.Gid, tree.MaxOwner)
-	}
-	n.UID, n.GID = uint32(hdr.Uid), uint32(hdr.Gid)
-	if b.owners == source.OwnersRoot {
-		if source.SetIDChange(n.Mode, n.UID, n.GID, 0, 0) {
-			return source.SetIDError(hdr.Name, n.Mode, n.UID, n.GID)
-		}
-		n.UID, n.GID = 0, 0
-	}
-	n.ModTime = tree.Time{Sec: hdr.ModTime.Unix(), Nsec: uint32(hdr.ModTime.Nanosecond())}
-	switch typ {
-	case tree.TypeFile:
-		n.Size = hdr.Size
-		n.Content = m.content
-	case tree.TypeSymlink:
-		n.Target = hdr.Linkname
-	case tree.TypeChar, tree.TypeBlock:
-		major, err := deviceNumber(hdr, "devmajor", hdr.Devmajor)
-		if err != nil {
-			return err
-		}
-		minor, err := deviceNumber(hdr, "devminor", hdr.Devminor)
-		if err != nil {
-			return err
-		}
-		n.Device = &tree.Device{Major: major, Minor: minor}
-	}
-	return nil
-}
-
-// deviceNumber prefers the PAX records that star and Solaris write for large numbers.
-func deviceNumber(hdr *tar.Header, key string, n int64) (uint32, error) {
-	for _, prefix := range []string{"SCHILY.", "SUN."} {
-		if s, ok := hdr.PAXRecords[prefix+key]; ok {
-			v, err := strconv.ParseInt(s, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("record %s%s=%q: not a number", prefix, key, s)
-			}
-			n = v
-		}
-	}
-	if n < 0 || n > 1<<32-1 {
-		return 0, fmt.Errorf("%s %d: out of range", key, n)
-	}
-	return uint32(n), nil
-}
-
-// namedACL is an ACL in text with names in it.
-type namedACL struct {
-	node   *tree.Node
-	key    string
-	text   string
-	member string
-	at     int64
-}
-
-func (b *builder) resolveACLs() {
-	names := source.NewNames(b.tree)
-	for _, a := range b.acls {
-		if err := setACL(a.node, a.key, a.text, names); err != nil {
-			b.member, b.at = a.member, a.at
-			b.fault(err)
-		}
-	}
 }

@@ -23,17 +23,16 @@ type member struct {
 // locate finds the data of a member, whose headers begin at head and whose data archive/tar
 // has found at pos.
 func locate(a *archive, hdr *tar.Header, head, pos int64) (member, error) {
-	var physical int64
-	var spans []span
-	sparse := false
-	switch hdr.Typeflag {
-	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo, tar.TypeXGlobalHeader:
-		// a header alone
-	default:
-		var err error
-		if spans, physical, sparse, err = sparseMap(a, hdr, head, pos); err != nil {
-			return member{}, err
+	spans, physical, sparse, err := dataOf(hdr, func() ([]byte, error) {
+		if pos-head > maxHeaders {
+			return nil, errHeaders
 		}
+		raw := make([]byte, pos-head)
+		_, err := a.readAt(raw, head)
+		return raw, err
+	})
+	if err != nil {
+		return member{}, err
 	}
 	if physical < 0 || physical > a.size-pos {
 		return member{}, fmt.Errorf("cut: its %d bytes begin at byte %d, the archive ends at %d: %w",
@@ -47,6 +46,21 @@ func locate(a *archive, hdr *tar.Header, head, pos int64) (member, error) {
 		m.content = &content{a, pos, hdr.Size}
 	}
 	return m, nil
+}
+
+// maxHeaders bounds the headers of one sparse file. archive/tar takes 1 MiB for each of them and
+// for the map.
+const maxHeaders = 8 << 20
+
+var errHeaders = fmt.Errorf("a sparse file with more than %d bytes of headers", maxHeaders)
+
+// dataOf is [sparseMap] for members of any type.
+func dataOf(hdr *tar.Header, headers func() ([]byte, error)) (spans []span, physical int64, sparse bool, err error) {
+	switch hdr.Typeflag {
+	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo, tar.TypeXGlobalHeader:
+		return nil, 0, false, nil // a header alone
+	}
+	return sparseMap(hdr, headers)
 }
 
 // content is a member whose bytes lie in one piece.

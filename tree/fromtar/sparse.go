@@ -23,9 +23,10 @@ const (
 
 var errSparse = errors.New("damaged sparse map")
 
-// sparseMap returns the data ranges of a member and how many bytes it occupies from pos on.
-// For one that is not sparse that is its size.
-func sparseMap(a *archive, hdr *tar.Header, head, pos int64) (spans []span, physical int64, sparse bool, err error) {
+// sparseMap returns the data ranges of a member and how many bytes of the archive follow what
+// headers returns: its headers, with the map in front of the data if there is one. For one that
+// is not sparse that is its size.
+func sparseMap(hdr *tar.Header, headers func() ([]byte, error)) (spans []span, physical int64, sparse bool, err error) {
 	major, minor := hdr.PAXRecords[sparseMajor], hdr.PAXRecords[sparseMinor]
 	list, listed := hdr.PAXRecords[sparseList]
 	version := major + "." + minor
@@ -39,8 +40,8 @@ func sparseMap(a *archive, hdr *tar.Header, head, pos int64) (spans []span, phys
 	default:
 		return nil, hdr.Size, false, nil
 	}
-	raw := make([]byte, pos-head) // archive/tar has read as much, within its limits
-	if _, err := a.readAt(raw, head); err != nil {
+	raw, err := headers()
+	if err != nil {
 		return nil, 0, false, err
 	}
 	main, err := mainHeader(raw)
