@@ -1,0 +1,48 @@
+package fromoci
+
+import "imagetools/tree"
+
+// cover is what upper layers have, by path, so that what they hide in lower ones need not be kept.
+// It takes paths as they are: where links lead elsewhere it may be wrong, both ways.
+type cover map[string]coverKind
+
+type coverKind uint8
+
+const (
+	coverName  coverKind = 1 << iota // the name: what a lower layer has there is replaced
+	coverBelow                       // all below it
+)
+
+func (c cover) add(ch *change) {
+	if ch.path == "" {
+		return
+	}
+	switch ch.kind {
+	case addNode:
+		if ch.node.Mode.Type() == tree.TypeDir {
+			c[ch.path] |= coverName
+			return
+		}
+		c[ch.path] |= coverName | coverBelow
+	case addLink, takeAway:
+		c[ch.path] |= coverName | coverBelow
+	case takeBelow:
+		c[ch.path] |= coverBelow
+	}
+}
+
+// hides tells whether a file of a lower layer cannot be seen.
+func (c cover) hides(path string) bool {
+	if len(c) == 0 {
+		return false
+	}
+	if c["."]&coverBelow != 0 || c[path]&coverName != 0 {
+		return true
+	}
+	for i := range len(path) {
+		if path[i] == '/' && c[path[:i]]&coverBelow != 0 {
+			return true
+		}
+	}
+	return false
+}
