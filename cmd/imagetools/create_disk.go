@@ -108,7 +108,7 @@ func parseSize(s string, unit int64) (int64, error) {
 // isDisk tells whether SOURCE is a disk: what is no folder and shall become a zvol, or a file
 // that looks like one.
 func (p *place) isDisk(imageType string) (bool, error) {
-	if p.inPool != nil || p.dataset != nil {
+	if p.inPool != nil || p.dataset != nil || p.oci != nil {
 		return false, nil
 	}
 	if p.image != nil {

@@ -71,7 +71,7 @@ func newCreateImageCommand(env *cli.Env) *cobra.Command {
 	var opts createImageOptions
 	cmd := &cobra.Command{
 		Use:   "create-image [flags] NAME-VERSION SOURCE",
-		Short: "Make an image and its manifest from a directory, a tar, a disk, an image or a dataset",
+		Short: "Make an image and its manifest of a tree, a container image, a disk, an image or a dataset",
 		Long: `Create-image writes NAME-VERSION.zfs.gz, a compressed ZFS send stream, and NAME-VERSION.json,
 its manifest, into the output folder. NAME is all before the last hyphen. No ZFS and no root
 are needed for a directory, tar or disk, and the same one gives the same bytes on any machine.
@@ -80,6 +80,9 @@ SOURCE is one of
   a directory, or a tar (plain, gzip, bzip2, xz or zstd; "-" is standard input): a root file
     system, which lands under root/ as SmartOS expects it; with --as-dataset it is the whole
     dataset
+  the image of a container, a root file system too: oci:DIR[:NAME], oci-archive:FILE[:NAME],
+    docker-archive:FILE[:NAME], docker://HOST/REPOSITORY[:TAG] or @DIGEST; DIR or FILE alone is
+    recognised
   an image: its file, compressed or not, or its manifest, which stands for the file beside it; of
     an increment the images that it builds on must lie in the same folder
   the disk of a virtual machine: qcow2, vmdk, vhd, vdi, or raw with a partition table, ext2 to 4
@@ -105,6 +108,11 @@ A disk makes a zvol image, NAME-VERSION.zvol.gz, whose volume has its size in wh
 Holes and zeros take no room. The manifest says virtio drivers and the CPU type host unless flags
 or -m do otherwise. Disks that need another file, such as a backing file, are refused, but for the
 files beside a flat vmdk. If there is an EFI system partition, --bootrom uefi is suggested.
+
+The layers of a container image become one file system, that of a Linux by default an lx-dataset;
+how its containers are run is kept in the tags, as imgadm keeps it. Of several platforms --platform
+takes one. All digests are checked. Credentials for a registry come from Docker's configuration
+(docker login), or from $IMAGETOOLS_REGISTRY_USER and $IMAGETOOLS_REGISTRY_PASSWORD.
 
 With --type lx-dataset the root is that of a Linux, and is finished for zones of the brand lx: by
 the profile that os-release tells, or --lx-profile; each edit is told. "imagetools lx list" has
@@ -143,6 +151,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 		Example: `  imagetools create-image web-1.0 ./rootfs --description 'Our web server'
   imagetools create-image debian-12.1 rootfs.tar.xz --type lx-dataset -o images
   mmdebstrap --include=systemd-sysv bookworm - | imagetools create-image debian-12.1 - --type lx-dataset
+  imagetools create-image app-1.0 docker://registry.example.com/team/app:1.0
   imagetools create-image freebsd-14.2 disk.qcow2 --os bsd --bootrom uefi --size 20G
   xzcat disk.raw.xz | imagetools create-image debian-12.1 - --type zvol --os linux
   imagetools create-image web-1.1 web-1.0.json --exclude root/var/cache/ --overlay ./files --prepare
@@ -199,7 +208,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.StringVar(&opts.XattrNames, "xattr-names", "linux", "linux keeps full names, illumos leaves out \"user.\"")
 
 	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
-	f.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, and zvol for a volume or disk)")
+	f.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, lx-dataset for a container image, zvol for a volume or disk)")
 	f.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
 	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
 	f.StringVar(&opts.Owner, "owner", "", "UUID of the owner (default all zeros: nobody)")
@@ -316,6 +325,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	if !o.Quiet {
 		src.report(env)
 	}
+	src.describe(out)
 	if err := o.lx.finish(ctx, env, src.Tree, out, o.Quiet); err != nil {
 		return nil, err
 	}
@@ -357,6 +367,9 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	}
 	if at.inPool != nil && len(o.treeOnly) > 0 {
 		return cli.Usagef("%s: the stream of the ZFS dataset %q is taken as it is", strings.Join(o.treeOnly, ", "), at.inPool.Name)
+	}
+	if at.oci != nil {
+		o.settleOCI(out)
 	}
 	given := out.Manifest.Type
 	if given == "" && out.Manifest.Base != nil {
@@ -519,7 +532,7 @@ func (o *createImageOptions) dealWith(ctx context.Context, env *cli.Env, l host.
 
 // warnOfOutput warns of an output folder that is part of the source, and so of its next image.
 func (o *createImageOptions) warnOfOutput(env *cli.Env, at *place) {
-	if at.path == "-" {
+	if at.path == "-" || at.oci != nil {
 		return
 	}
 	path, inside := pathInside(at.path, cmp.Or(o.Output, "."))

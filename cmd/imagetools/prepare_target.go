@@ -81,6 +81,12 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 		at.path = folder.Path
 		o.source.Metalog = cmp.Or(o.source.Metalog, folder.Metalog, "none")
 	}
+	if at.oci != nil {
+		if err := o.cannotChange("a container image"); err != nil {
+			return nil, err
+		}
+		return t, o.readTree(ctx, env, t, at, isDataset, progress)
+	}
 	info, err := os.Stat(at.path)
 	if at.path == "-" || err == nil && !info.IsDir() {
 		if err := o.cannotChange("a tar"); err != nil {

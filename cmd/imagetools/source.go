@@ -31,6 +31,7 @@ type sourceOptions struct {
 	Owners    string
 	Exclude   []string
 	TmpDir    string
+	oci       ociOptions
 
 	host host.Host // that has the datasets
 }
@@ -40,6 +41,7 @@ func (o *sourceOptions) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Owners, "owners", string(source.OwnersAuto), "whose the files are: disk, root, or auto (root where all are one user's)")
 	f.StringArrayVar(&o.Exclude, "exclude", nil, "leave out what matches the glob: a name at any depth, or with a slash a path, in which ** crosses folders; repeatable")
 	f.StringVar(&o.TmpDir, "tmpdir", "", "folder for the spool of a tar that is compressed or on a pipe (default $TMPDIR)")
+	o.oci.addFlags(f)
 }
 
 // addPlaceFlags adds those that say where the tree is, which the command calls what.
@@ -56,7 +58,8 @@ type openedSource struct {
 	what   string
 	rep    *source.Report
 	closer io.Closer
-	held   int64 // bytes of memory that the index of an image takes
+	held   int64          // bytes of memory that the index of an image takes
+	tags   map[string]any // for the manifest, of a container image
 }
 
 // Close releases what the contents of the tree are read from.
@@ -89,6 +92,7 @@ type place struct {
 	inPool  *host.PoolDataset // that, if it is in a ZFS
 	vm      *vmSource         // that inPool belongs to, if SOURCE says a virtual machine
 	image   *imageSource      // nil if the path is not that of one
+	oci     *ociSource        // nil if it is no container image
 }
 
 // placeOf is where a dataset is; nil for none.
@@ -108,6 +112,8 @@ func (p *place) String() string {
 		return p.dataset.String()
 	case p.image != nil:
 		return "the image " + p.image.name()
+	case p.oci != nil:
+		return p.oci.String()
 	case p.path == "-":
 		return "standard input"
 	case !strings.Contains(p.path, "/"):
@@ -152,6 +158,9 @@ func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (
 	if arg == "-" {
 		return &place{path: arg}, nil
 	}
+	if oci, err := parseOCI(arg); oci != nil || err != nil {
+		return &place{oci: oci}, err
+	}
 	var inPool, inStore *place
 	var doubt error // of a ZFS that cannot tell
 	for _, home := range homes {
@@ -195,7 +204,8 @@ func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (
 	if inStore != nil {
 		return inStore, nil
 	}
-	return &place{path: arg}, nil
+	oci, err := recogniseOCI(arg)
+	return &place{path: arg, oci: oci}, err
 }
 
 // only returns a dataset of a ZFS if SOURCE can be nothing else.
@@ -230,7 +240,11 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 		return nil, &cli.UsageError{Err: err}
 	}
 	var s *openedSource
-	if info, err := os.Stat(at.path); at.path != "-" && err == nil && info.IsDir() {
+	if at.oci != nil {
+		if s, err = at.oci.open(ctx, env, opts, progress); err != nil {
+			return nil, err
+		}
+	} else if info, err := os.Stat(at.path); at.path != "-" && err == nil && info.IsDir() {
 		s, err = openDir(ctx, at, owners, opts, progress)
 		if err != nil {
 			return nil, err
@@ -304,10 +318,15 @@ func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owner
 		return nil, err
 	}
 	s.Tree, s.rep, s.closer = src.Tree, src.Report, src
+	if path == "-" {
+		if err := s.checkStdin(); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+	}
 	return s, nil
 }
 
-// decompress unpacks what is compressed, and shows how far it came.
+// decompress unpacks what is compressed, and shows how far it came where there is a progress.
 func decompress(r io.Reader, progress *cli.Progress) (io.ReadCloser, bool, error) {
 	rc, format, err := compress.NewReader(r, compress.Options{})
 	if err != nil {
@@ -324,7 +343,8 @@ type unpacking struct {
 
 func (u *unpacking) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
-	u.n += int64(n)
-	u.progress.Update("unpacking", u.n, -1)
+	if u.n += int64(n); u.progress != nil {
+		u.progress.Update("unpacking", u.n, -1)
+	}
 	return n, err
 }

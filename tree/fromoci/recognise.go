@@ -37,3 +37,6 @@ func IsArchive(r io.Reader) bool {
 	}
 	return false
 }
+
+// IsPart tells whether a name may be one at the top of the archive of an image.
+func IsPart(name string) bool { return imagePart.MatchString(name) || imageFrame.MatchString(name) }

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"imagetools/image"
+	"imagetools/internal/cli"
+	"imagetools/manifest"
+	"imagetools/tree/fromoci"
+	"imagetools/tree/fromoci/registry"
+	"imagetools/tree/source"
+)
+
+// Variables with credentials for a registry.
+const (
+	registryUser     = "IMAGETOOLS_REGISTRY_USER"
+	registryPassword = "IMAGETOOLS_REGISTRY_PASSWORD"
+)
+
+// ociOptions are the flags for images of containers.
+type ociOptions struct {
+	Platform   string
+	Insecure   bool
+	SpoolLimit int64 // MiB
+}
+
+func (o *ociOptions) addFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.Platform, "platform", string(fromoci.DefaultPlatform), "of a container image: OS/ARCHITECTURE[/VARIANT] of the one that is taken")
+	f.BoolVar(&o.Insecure, "insecure", false, "of docker://: allow plain HTTP, and certificates that nobody vouches for")
+	f.Int64Var(&o.SpoolLimit, "spool-limit", fromoci.DefaultSpoolLimit>>20, "of a container image: MiB that its layers may have unpacked")
+}
+
+// ociSource is the image of a container: where it is, and its name there.
+type ociSource struct {
+	transport string // as skopeo spells it
+	place     string
+	ref       string
+	implied   bool // the place was recognised
+}
+
+// Transports.
+const (
+	ociLayout     = "oci"
+	ociArchive    = "oci-archive"
+	dockerArchive = "docker-archive"
+	dockerRemote  = "docker"
+)
+
+// parseOCI reads a source as skopeo spells it; nil for anything else.
+func parseOCI(arg string) (*ociSource, error) {
+	transport, rest, ok := strings.Cut(arg, ":")
+	if !ok {
+		return nil, nil
+	}
+	s := &ociSource{transport: transport}
+	switch transport {
+	case ociLayout, ociArchive, dockerArchive:
+		s.place, s.ref, _ = strings.Cut(rest, ":")
+		if s.place == "" {
+			return nil, cli.Hint(cli.Usagef("source %q: no path after %s:", arg, transport), "a file whose name begins like that is named with ./ before it")
+		}
+	case dockerRemote:
+		if s.place, ok = strings.CutPrefix(rest, "//"); !ok {
+			return nil, cli.Hint(cli.Usagef("source %q: // must follow %s:", arg, transport), "it is docker://HOST/REPOSITORY:TAG, such as docker://debian:12")
+		}
+	default:
+		return nil, nil
+	}
+	return s, nil
+}
+
+// recogniseOCI tells whether a path is that of a layout or an archive, by what it holds.
+func recogniseOCI(path string) (*ociSource, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		if fromoci.IsLayout(path) {
+			return &ociSource{transport: ociLayout, place: path, implied: true}, nil
+		}
+		return nil, nil
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	packed := io.NewSectionReader(f, 0, info.Size())
+	r, compressed, err := decompress(packed, nil)
+	if err != nil {
+		return nil, nil // whoever reads it says what is wrong
+	}
+	defer r.Close()
+	var is bool
+	if compressed {
+		is = fromoci.IsArchive(r)
+	} else {
+		is = fromoci.IsArchive(io.NewSectionReader(f, 0, info.Size()))
+	}
+	if !is {
+		return nil, nil
+	}
+	return &ociSource{transport: dockerArchive, place: path, implied: true}, nil
+}
+
+func (s *ociSource) String() string {
+	if s.transport == dockerRemote {
+		return "docker://" + s.place
+	}
+	return fmt.Sprintf("the container image %q", strings.TrimSuffix(s.transport+":"+s.place+":"+s.ref, ":"))
+}
+
+// open reads the tree.
+func (s *ociSource) open(ctx context.Context, env *cli.Env, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
+	owners, err := source.ParseOwners(opts.Owners)
+	if err != nil {
+		return nil, &cli.UsageError{Err: err}
+	}
+	if opts.Metalog != "" && opts.Metalog != "none" {
+		return nil, cli.Usagef("--metalog %q: only a directory has one, the layers of an image hold owners and modes", opts.Metalog)
+	}
+	if opts.oci.SpoolLimit < 0 || opts.oci.SpoolLimit > 1<<40 {
+		return nil, cli.Usagef("--spool-limit %d: out of range", opts.oci.SpoolLimit)
+	}
+	read := fromoci.Options{
+		Platform: fromoci.Platform(opts.oci.Platform), Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, SpoolLimit: opts.oci.SpoolLimit << 20,
+		Decompress: func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, nil) },
+	}
+	what := "reading layers"
+	if s.transport == dockerRemote {
+		what = "fetching layers"
+	}
+	read.Progress = func(done, total int64) { progress.Update(what, done, total) }
+	src, tags, err := s.read(ctx, env, opts, read)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range src.Image.Names {
+		tags = cmp.Or(tags, name)
+	}
+	out := &openedSource{what: strings.TrimPrefix(s.String(), "the "), Tree: src.Tree, rep: src.Report, closer: src, tags: containerTags(&src.Image, tags)}
+	if s.implied {
+		out.rep.Note("%q is an image of a container: its layers make the tree, as with %s:%[1]s", s.place, s.transport)
+	}
+	return out, nil
+}
+
+// read reads the image. name is that of the repository, with its tag, where it has one.
+func (s *ociSource) read(ctx context.Context, env *cli.Env, opts sourceOptions, read fromoci.Options) (src *fromoci.Source, name string, err error) {
+	switch {
+	case s.transport == ociLayout:
+		src, err = fromoci.OpenLayout(ctx, s.place, s.ref, read)
+	case s.transport != dockerRemote && s.place == "-":
+		src, err = fromoci.ReadArchive(ctx, env.Stdin, s.ref, read)
+	case s.transport != dockerRemote:
+		src, err = fromoci.OpenArchive(ctx, s.place, s.ref, read)
+	default:
+		repo, err := registry.Open(ctx, s.place, registry.Options{
+			Insecure: opts.oci.Insecure, User: env.Getenv(registryUser), Password: env.Getenv(registryPassword),
+			Waiting: func(d time.Duration) { fmt.Fprintf(env.Stderr, "note: the registry asks to wait for %v\n", d) },
+		})
+		if err != nil {
+			return nil, "", err
+		}
+		name = repo.Name()
+		if tag := repo.Tag(); tag != "" {
+			name += ":" + tag
+		}
+		src, err = fromoci.Read(ctx, repo, "", read)
+		return src, name, err
+	}
+	return src, "", err
+}
+
+// configTags are the parts of an image's configuration that tags.docker:config has: those of
+// imgadm, and who runs it.
+var configTags = []string{"Cmd", "Entrypoint", "Env", "WorkingDir", "User", "Labels"}
+
+// containerTags are the tags by which imgadm describes a docker image (imgManifestFromDockerInfo of
+// imgmanifest).
+func containerTags(im *fromoci.Image, name string) map[string]any {
+	tags := map[string]any{"docker:id": string(im.TopLayer), "docker:architecture": im.Architecture}
+	repo, tag := name, ""
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		repo, tag = name[:i], name[i+1:]
+	}
+	if repo != "" && tag != "" {
+		tags["docker:repo"] = repo
+		tags["docker:tag:"+tag] = true
+	}
+	if im.Config != nil {
+		config := map[string]any{}
+		for _, key := range configTags {
+			var v any
+			if raw, ok := im.Config[key]; ok && json.Unmarshal(raw, &v) == nil {
+				config[key] = v
+			}
+		}
+		tags["docker:config"] = config
+	}
+	return tags
+}
+
+// settleOCI completes the options of an image of a container.
+func (o *createImageOptions) settleOCI(out *image.Options) {
+	given := out.Manifest.Type
+	if given == "" && out.Manifest.Base != nil {
+		given = out.Manifest.Base.Type
+	}
+	if os, _, _ := strings.Cut(o.source.oci.Platform, "/"); given == "" && os == "linux" {
+		out.Manifest.Type = manifest.TypeLX
+	}
+}
+
+// describe puts into the options of an image what its source says of it.
+func (s *openedSource) describe(out *image.Options) {
+	if len(s.tags) > 0 {
+		tags := maps.Clone(s.tags)
+		maps.Copy(tags, out.Manifest.Tags)
+		out.Manifest.Tags = tags
+	}
+}
+
+// checkStdin refuses the archive of an image where a root file system was meant.
+func (s *openedSource) checkStdin() error {
+	marked := false
+	for _, e := range s.Tree.Root.Entries() {
+		if !fromoci.IsPart(e.Name) {
+			return nil
+		}
+		marked = marked || slices.Contains([]string{"oci-layout", "manifest.json"}, e.Name)
+	}
+	if !marked {
+		return nil
+	}
+	return cli.Hint(errors.New("standard input is the archive of a container image, not a root file system"), "docker-archive:- in place of - reads its layers")
+}
