@@ -29,6 +29,7 @@ oracles:
 	./test/conformance/lx-root bullseye
 	./test/conformance/lx-root trixie
 	./test/smartos/prepare
+	./test/oci/prepare
 	go run ./test/reference/prepare
 
 test: oracles
