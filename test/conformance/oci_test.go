@@ -92,6 +92,7 @@ func TestOCI(t *testing.T) {
 	tools.Copy(t, from, "docker://"+debian)
 	tools.Copy(t, from, "docker://"+debian+"-docker", "--format", "v2s2")
 
+	validator := imgmanifest.Require(t)
 	var want []byte
 	for i, source := range []string{
 		from, "docker-archive:" + in("save.tar"), "oci-archive:" + in("layout.tar") + ":1", "oci:" + in("zstd"),
@@ -108,7 +109,7 @@ func TestOCI(t *testing.T) {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s: another stream than that of %s", source, from)
 		}
-		checkOCIManifest(t, source, manifest)
+		checkOCIManifest(t, validator, source, manifest)
 	}
 
 	src, err := fromoci.OpenLayout(t.Context(), layout, "layers", fromoci.Options{Decompress: func(r io.Reader) (io.ReadCloser, bool, error) {
@@ -143,13 +144,13 @@ func compareTrees(t *testing.T, got *tree.Tree, dir string) {
 	}
 }
 
-func checkOCIManifest(t *testing.T, source, path string) {
+func checkOCIManifest(t *testing.T, v *imgmanifest.Validator, source, path string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range imgmanifest.Require(t).Validate(t, "imgadm", text) {
+	for _, f := range v.Validate(t, "imgadm", text) {
 		t.Errorf("%s: imgmanifest refuses it: %s %s %s", source, f.Field, f.Code, f.Message)
 	}
 	var m struct {
