@@ -47,7 +47,7 @@ func (s *baseSet) ended(t *testing.T, said string) {
 // TestCreateBaseImages makes the images of a release with failures and interruptions on the way.
 func TestCreateBaseImages(t *testing.T) {
 	smartos.Run(t, func(t *testing.T, m *smartos.Machine) {
-		img := base.Standard.Image(baseImages[2].config) // has all packages
+		img := base.Standard.Image(smartos.BaseImages[2].Config) // has all packages
 		s := &baseSet{m: m, output: filepath.Join(m.Dir, "output")}
 		s.args = []string{"create-base-images", "-b", "2024Q4", "-r", "24.4.1", "-s", "lts", "--bootstrap", kit(t, m, img),
 			"--seed", installSeed(t, m, "joyent"), "-o", s.output}

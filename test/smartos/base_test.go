@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,68 +21,77 @@ import (
 	"imagetools/base"
 	"imagetools/host"
 	"imagetools/test/oracle"
-	"imagetools/test/oracle/listing"
 	"imagetools/test/smartos"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// baseImages are the images that are made from end to end.
-var baseImages = []struct {
-	name   string // of the golden files
-	config base.Config
-	args   []string // of install-base, before the zone
-}{
-	{"minimal", base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "minimal-64-lts", Release: "24.4.1"}, nil},
-	{"base", base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "base-64-lts", Release: "24.4.1"}, nil},
-	{"pkgbuild", base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "pkgbuild-lts", Release: "24.4.1"}, nil},
-	{"trunk", base.Config{Branch: "trunk", Arch: "x86_64", Name: "base-64-trunk", Release: "20241231", Date: "20241231"}, nil},
-	{"sngl", base.Config{Branch: "2013Q2", Arch: "sngl", Name: "base", Release: "13.2.0"}, []string{"2013Q2-sngl"}},
-}
-
-// TestBaseImages goes all the way: a seed, its image, a zone of it, the base image of that zone.
-func TestBaseImages(t *testing.T) {
+// TestMakeBaseImages makes the images of smartos.MakeBaseImages, which runs it.
+func TestMakeBaseImages(t *testing.T) {
+	to := os.Getenv(smartos.MakingBaseImages)
+	if to == "" {
+		return // TestBaseImages has it run
+	}
 	smartos.RunThen(t, func(t *testing.T, m *smartos.Machine) {
 		seeds := map[string]string{"joyent": installSeed(t, m, "joyent"), "sngl": installSeed(t, m, "sngl")}
-		for _, b := range baseImages {
-			t.Run(b.name, func(t *testing.T) {
-				img := base.Standard.Image(b.config)
-				bootstrap := kit(t, m, img)
-				zone := newZone(t, m, img, seeds[img.Brand()])
-				args := b.args
-				if args == nil {
-					args = []string{"-c", img.Config.String(), "-n", img.Name, "-r", img.Release, "-z"}
-				}
-				args = append(append([]string{"install-base"}, args...), zone, "--bootstrap", bootstrap)
-				if img.Arch == "sngl" {
-					args = append(args, "--cacert", cacert(t, m))
-				}
-				said := m.Must(t, m.Tool, args...)
-				nameVersion := img.Name + "-" + img.Release
-				if want := "imagetools create-image " + nameVersion + " " + zone; !strings.HasSuffix(said, want) {
-					t.Errorf("install-base says %q", said)
-				}
-				calls := strings.Join(m.ZoneCalls(t, zone), "\n") + "\n"
-				if err := os.WriteFile(filepath.Join(m.Dir, b.name+".calls"), []byte(calls), 0o666); err != nil {
-					t.Fatal(err)
-				}
-				m.Must(t, m.Tool, "create-image", "-q", "-o", m.Dir, nameVersion, zone)
-				m.Must(t, "vmadm", "delete", zone)
-			})
+		for _, b := range smartos.BaseImages {
+			t.Run(b.Name, func(t *testing.T) { makeBaseImage(t, m, b, seeds) })
 		}
 	}, func(t *testing.T, dir string) {
-		judge := oracle.RequireJudge(t)
-		for _, b := range baseImages {
-			t.Run(b.name, func(t *testing.T) {
-				calls, err := os.ReadFile(filepath.Join(dir, b.name+".calls"))
-				if err != nil {
+		for _, b := range smartos.BaseImages {
+			for _, name := range []string{b.NameVersion() + ".json", b.NameVersion() + ".zfs.gz", b.Name + ".calls"} {
+				data, err := os.ReadFile(filepath.Join(dir, name))
+				if err := errors.Join(err, os.WriteFile(filepath.Join(to, name), data, 0o666)); err != nil {
 					t.Fatal(err)
 				}
-				golden(t, b.name+".calls", string(calls))
-				checkImage(t, judge, filepath.Join(dir, "../bin/imagetools"), b.name, filepath.Join(dir, b.config.Name+"-"+b.config.Release))
-			})
+			}
 		}
 	})
+}
+
+// makeBaseImage goes all the way from a zone of a seed to the base image of that zone.
+func makeBaseImage(t *testing.T, m *smartos.Machine, b smartos.BaseImage, seeds map[string]string) {
+	img := base.Standard.Image(b.Config)
+	bootstrap := kit(t, m, img)
+	zone := newZone(t, m, img, seeds[img.Brand()])
+	args := b.Args
+	if args == nil {
+		args = []string{"-c", img.Config.String(), "-n", img.Name, "-r", img.Release, "-z"}
+	}
+	args = append(append([]string{"install-base"}, args...), zone, "--bootstrap", bootstrap)
+	if img.Arch == "sngl" {
+		args = append(args, "--cacert", cacert(t, m))
+	}
+	said := m.Must(t, m.Tool, args...)
+	if want := "imagetools create-image " + b.NameVersion() + " " + zone; !strings.HasSuffix(said, want) {
+		t.Errorf("install-base says %q", said)
+	}
+	calls := strings.Join(m.ZoneCalls(t, zone), "\n") + "\n"
+	if err := os.WriteFile(filepath.Join(m.Dir, b.Name+".calls"), []byte(calls), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	m.Must(t, m.Tool, "create-image", "-q", "-o", m.Dir, b.NameVersion(), zone)
+	m.Must(t, "vmadm", "delete", zone)
+}
+
+// TestBaseImages looks at images that were made from end to end, and at how they were made.
+func TestBaseImages(t *testing.T) {
+	judge := oracle.RequireJudge(t)
+	dir := smartos.MakeBaseImages(t)
+	tool := filepath.Join(t.TempDir(), "imagetools")
+	if out, err := exec.Command("go", "build", "-o", tool, "imagetools/cmd/imagetools").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, b := range smartos.BaseImages {
+		t.Run(b.Name, func(t *testing.T) {
+			calls, err := os.ReadFile(filepath.Join(dir, b.Name+".calls"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, b.Name+".calls", string(calls))
+			checkImage(t, judge, tool, b.Name, filepath.Join(dir, b.NameVersion()))
+		})
+	}
 }
 
 func golden(t *testing.T, name, got string) {
@@ -185,12 +192,12 @@ func cacert(t *testing.T, m *smartos.Machine) string {
 // finds, and with the golden list.
 func checkImage(t *testing.T, judge *oracle.Judge, tool, name, image string) {
 	t.Helper()
-	stream := image + ".zfs"
+	dir := t.TempDir()
+	stream, ours := filepath.Join(dir, "stream"), filepath.Join(dir, "extracted")
 	if out, err := exec.Command("sh", "-c", `gzip -dc "$1" >"$2"`, "sh", image+".zfs.gz", stream).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	judged := judge.Receive(t, []string{stream}, oracle.JudgeOptions{Foreign: true, NoZDB: true})
-	ours := image + "-extracted"
 	if out, err := exec.Command(tool, "extract", "-q", "--same-owner", "--devices", "-C", ours, image+".json").CombinedOutput(); err != nil {
 		t.Fatalf("extract: %v: %s", err, out)
 	}
@@ -202,16 +209,7 @@ func checkImage(t *testing.T, judge *oracle.Judge, tool, name, image string) {
 	if diff := oracle.Diff(judged, got, oracle.DiffOptions{IgnoreRoot: true, IgnoreXattrs: true}); diff != "" {
 		t.Errorf("our reader sees another image than the judge:\n%s", diff)
 	}
-	var b strings.Builder
-	for _, path := range slices.Sorted(maps.Keys(judged.Entries)) {
-		e := judged.Entries[path]
-		what := e.Target
-		if e.Type == listing.File {
-			what = fmt.Sprintf("%d %.16s", e.Size, e.SHA256)
-		}
-		fmt.Fprintln(&b, strings.TrimSpace(fmt.Sprintf("%s %04o %d:%d %s %s", e.Type, e.Mode, e.UID, e.GID, path, what)))
-	}
-	golden(t, name+".files", b.String())
+	golden(t, name+".files", strings.Join(smartos.Lines(judged), "\n")+"\n")
 	if name == "base" || name == "sngl" {
 		golden(t, name+".txtar", string(txtar.Format(texts(t, ours))))
 	}

@@ -99,9 +99,9 @@ func killChildren(pid int) (killed bool) {
 // TestInterruptedInstall interrupts install-base in each step, and kills what it runs in each.
 // Run once more to its end it makes what it makes undisturbed.
 func TestInterruptedInstall(t *testing.T) {
-	b := baseImages[0]
+	b := smartos.BaseImages[0]
 	smartos.RunThen(t, func(t *testing.T, m *smartos.Machine) {
-		img := base.Standard.Image(b.config)
+		img := base.Standard.Image(b.Config)
 		bootstrap := kit(t, m, img)
 		zone := newZone(t, m, img, installSeed(t, m, img.Brand()))
 		tmp := filepath.Join(m.Dir, "tmp")
@@ -184,7 +184,7 @@ func TestInterruptedInstall(t *testing.T) {
 		m.Must(t, m.Tool, "create-image", "-q", "-o", m.Dir, img.Name+"-"+img.Release, zone)
 		m.Must(t, "vmadm", "delete", zone)
 	}, func(t *testing.T, dir string) {
-		checkImage(t, oracle.RequireJudge(t), filepath.Join(dir, "../bin/imagetools"), b.name, filepath.Join(dir, b.config.Name+"-"+b.config.Release))
+		checkImage(t, oracle.RequireJudge(t), filepath.Join(dir, "../bin/imagetools"), b.Name, filepath.Join(dir, b.NameVersion()))
 	})
 }
 
