@@ -226,7 +226,11 @@ func (m *Model) target() string {
 	return string(b)
 }
 
+// setXattr changes an attribute of a file or a directory; Linux lets no other types have any.
 func (m *Model) setXattr(n *node) {
+	if t := n.Mode.Type(); t != tree.TypeFile && t != tree.TypeDir {
+		return
+	}
 	attrs := tree.Attrs{}
 	if n.Attrs != nil {
 		attrs = *n.attrs()

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"imagetools/test/edits"
 	"imagetools/tree"
 	"imagetools/tree/compare"
+	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
 )
@@ -36,7 +38,9 @@ func increment(t testing.TB, tr *tree.Tree, opts zpl.Options, chain ...[]byte) (
 	if err := p.Write(t.Context(), &out); err != nil {
 		t.Fatal(err)
 	}
-	f := open(t, append(chain[:len(chain):len(chain)], out.Bytes())...)
+	x := read(t, append(chain[:len(chain):len(chain)], out.Bytes())...)
+	f := last(t, x)
+	noZeros(t, x, f)
 	got, err := f.Tree(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +64,112 @@ func increment(t testing.TB, tr *tree.Tree, opts zpl.Options, chain ...[]byte) (
 		}
 	}
 	return p, out.Bytes()
+}
+
+// noZeros looks whether files have blocks that are all zeros, or lie behind their ends.
+func noZeros(t testing.TB, x *objset.Index, f *zpl.FS) {
+	t.Helper()
+	for o := range f.Snapshot().Objects() {
+		z, err := f.Znode(o.Number)
+		if err != nil || z.Mode.Type() != tree.TypeFile {
+			continue
+		}
+		block := int64(o.BlockSize)
+		if end := (int64(z.Size) + block - 1) / block * block; int64(o.End()) > end {
+			t.Errorf("object %d: data up to %d, the file ends at %d", o.Number, o.End(), z.Size)
+		}
+		d := x.Data(o)
+		b := make([]byte, block)
+		for off := int64(0); ; off += block {
+			start, _, err := d.NextData(off)
+			if err == io.EOF {
+				break
+			}
+			off = start
+			if _, err := d.ReadAt(b, off); err != nil {
+				t.Fatal(err)
+			}
+			if len(bytes.Trim(b, "\x00")) == 0 {
+				t.Errorf("object %d: the block at %d is all zeros", o.Number, off)
+			}
+		}
+	}
+}
+
+// What differs is written, block by block, and no more.
+func TestIncrementRecords(t *testing.T) {
+	t.Parallel()
+	const block = 128 << 10
+	large := noise(3*block + 1000)
+	edit := func(at int) []byte {
+		b := bytes.Clone(large)
+		b[at]++
+		return b
+	}
+	names := func(m *maker, n int, length int) {
+		for i := range n {
+			m.add(fmt.Sprintf("d/%0*d", length, i), &tree.Node{Mode: tree.TypeFile})
+		}
+	}
+	f := func(data []byte) func(*maker) { return func(m *maker) { m.add("f", file(data)) } }
+	fat := func(m *maker) { m.add("d", tree.NewDir(0o755)); names(m, 100, 60) }
+	const root = "OBJECT object=3; WRITE object=3 offset=0x0; "
+	for _, tt := range []struct {
+		name          string
+		before, after func(m *maker)
+		want          string
+	}{
+		{"same", f(large), f(large), ""},
+		{"a byte", f(large), f(edit(block + 5)), "OBJECT object=7; WRITE object=7 offset=0x20000"},
+		{"last byte", f(large), f(edit(len(large) - 1)), "OBJECT object=7; WRITE object=7 offset=0x60000"},
+		{"hole", f(large), f(slices.Concat(large[:block], make([]byte, block), large[2*block:])), "OBJECT object=7; FREE object=7 offset=0x20000"},
+		{"hole filled", f(slices.Concat(large[:block], make([]byte, block), large[2*block:])), f(large), "OBJECT object=7; WRITE object=7 offset=0x20000"},
+		{"all zeros", f(large), f(make([]byte, len(large))), "OBJECT object=7; FREE object=7 offset=0x0"},
+		{"hole and byte", f(large), f(slices.Concat(make([]byte, block), edit(2 * block)[block:])),
+			"OBJECT object=7; FREE object=7 offset=0x0; WRITE object=7 offset=0x40000"},
+		{"cut at a block", f(large), f(large[:block]), "OBJECT object=7; FREE object=7 offset=0x20000"},
+		{"cut in a block", f(large), f(large[:block+5]), "OBJECT object=7; WRITE object=7 offset=0x20000; FREE object=7 offset=0x40000"},
+		{"cut to one block", f(large), f(large[:5]), "OBJECT object=7; WRITE object=7 offset=0x0; FREE object=7 offset=0x20000"},
+		{"cut to nothing", f(large), f(nil), "OBJECT object=7; FREE object=7 offset=0x0"},
+		{"grown", f(large), f(slices.Concat(large, large)),
+			"OBJECT object=7; WRITE object=7 offset=0x60000; WRITE object=7 offset=0x80000; WRITE object=7 offset=0xa0000; WRITE object=7 offset=0xc0000"},
+		{"grown by a hole", f(large), f(slices.Concat(large, make([]byte, block))), "OBJECT object=7"},
+		{"small, grown in its block", f(large[:100]), f(large[:500]), "OBJECT object=7; WRITE object=7 offset=0x0"},
+		{"small, with a larger block", f(large[:100]), f(large[:600]), "OBJECT object=7; WRITE object=7 offset=0x0"},
+		{"small, with blocks", f(large[:100]), f(large[:2*block]), "OBJECT object=7; WRITE object=7 offset=0x0; WRITE object=7 offset=0x20000"},
+		{"small, cut", f(large[:5000]), f(large[:100]), "OBJECT object=7; WRITE object=7 offset=0x0"},
+		{"small, cut to nothing", f(large[:5000]), f(nil), "OBJECT object=7; FREE object=7 offset=0x0"},
+		{"mode", f(large), func(m *maker) { m.add("f", file(large)).Mode ^= 1 }, "OBJECT object=7"},
+		{"renamed", f(large), func(m *maker) { m.add("g", file(large)) }, "OBJECT object=3; WRITE object=3 offset=0x0"},
+		{"moved", func(m *maker) { m.add("d", tree.NewDir(0o755)); m.add("d/f", file(large)) },
+			func(m *maker) { m.add("d", tree.NewDir(0o755)); m.add("f", file(large)) },
+			root + "OBJECT object=7; WRITE object=7 offset=0x0; OBJECT object=8"},
+		{"gone", f(large), func(*maker) {}, root + "FREEOBJECTS first=7 count=1"},
+		{"a directory gone", fat, func(*maker) {}, root + "FREEOBJECTS first=7 count=101"},
+		{"replaced", f(large), func(m *maker) { m.add("f", link("to")) }, root + "FREEOBJECTS first=7 count=1; OBJECT object=8"},
+		{"long names gone", fat, func(m *maker) { m.add("d", tree.NewDir(0o755)) },
+			"OBJECT object=7; WRITE object=7 offset=0x0; FREEOBJECTS first=8 count=100"},
+		{"micro as large as fat", fat, func(m *maker) { m.add("d", tree.NewDir(0o755)); names(m, 250, 4) }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			make := func(fill func(*maker)) *tree.Tree {
+				m := newTree(t)
+				fill(m)
+				return m.seal()
+			}
+			_, full := write(t, make(tt.before), zpl.Options{})
+			_, data := increment(t, make(tt.after), zpl.Options{}, full)
+			got := strings.TrimPrefix(describe(t, data), `BEGIN "image@final"; `)
+			want := strings.TrimPrefix(tt.want+"; END", "; ")
+			if tt.name == "micro as large as fat" {
+				if !strings.Contains(got, "OBJECT object=7; WRITE object=7 offset=0x0; FREE object=7 offset=0x4000; ") {
+					t.Errorf("records %.200s", got)
+				}
+			} else if got != want {
+				t.Errorf("records %s\nwant %s", got, want)
+			}
+		})
+	}
 }
 
 // Trees changed by all kinds of edits, on their origin and on one another, read as they are.

@@ -34,6 +34,9 @@ func (p *Plan) match(ctx context.Context) error {
 		err = m.dir(root, z, "", 1)
 	}
 	if err == nil {
+		err = m.rename()
+	}
+	if err == nil {
 		err = m.freeLinked()
 	}
 	p.inc.gen = m.gen + 1
@@ -47,6 +50,7 @@ type matcher struct {
 	seen   map[uint64]bool       // directories of the origin
 	owners map[uint64]*tree.Node // who has an object of the origin with several names
 	linked map[uint64]bool       // such objects of which a name is gone
+	files  []lostFile            // regular files with one name, which is gone
 	gen    uint64                // the latest of the origin
 	count  int
 }
@@ -259,6 +263,10 @@ func (m *matcher) lost(z *Znode, path string, depth int) error {
 		m.linked[z.Object] = true
 		return nil
 	}
+	if z.Mode.Type() == tree.TypeFile && z.Size > 0 {
+		m.files = append(m.files, lostFile{object: z.Object, like: sameFile{z.Size, z.MTime, path[strings.LastIndexByte(path, '/')+1:]}})
+		return nil
+	}
 	if err := m.p.free(z); err != nil {
 		return fmt.Errorf("%q: %w", path, err)
 	}
@@ -287,6 +295,82 @@ func (m *matcher) lost(z *Znode, path string, depth int) error {
 		}
 	}
 	return nil
+}
+
+// lostFile is a file of the origin whose only name is gone.
+type lostFile struct {
+	object uint64
+	like   sameFile
+	taken  bool
+}
+
+// sameFile is by what a file is known again under another name. Contents are compared later, as
+// those of all files: this only says that it is worth trying.
+type sameFile struct {
+	size uint64
+	time Time
+	name string // the last part of its path; empty if any will do
+}
+
+// rename lets files that have other names than on the origin keep their objects, first those
+// that are in another directory under the same name, and frees the files that are gone.
+func (m *matcher) rename() error {
+	if len(m.files) == 0 {
+		return nil
+	}
+	for _, anyName := range []bool{false, true} {
+		lost := make(map[sameFile][]*lostFile)
+		for i := range m.files {
+			f := &m.files[i]
+			if anyName {
+				f.like.name = ""
+			}
+			if !f.taken {
+				lost[f.like] = append(lost[f.like], f)
+			}
+		}
+		for _, f := range m.p.files {
+			if n := f.node; n.Size > 0 && !m.p.inc.is(n.ID, isKept) {
+				t := m.p.time(n)
+				like := sameFile{size: uint64(n.Size), time: Time{t.Sec, uint64(t.Nsec)}}
+				if !anyName {
+					like.name = f.name
+				}
+				if left := lost[like]; len(left) > 0 {
+					lost[like] = left[1:]
+					if err := m.take(n, left[0]); err != nil {
+						return fmt.Errorf("%q: %w", n.Path(), err)
+					}
+				}
+			}
+		}
+	}
+	for _, f := range m.files {
+		if f.taken {
+			continue
+		}
+		z, err := m.f.Znode(f.object)
+		if err == nil {
+			err = m.p.free(z)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take gives a node the object of a file whose name is gone.
+func (m *matcher) take(n *tree.Node, f *lostFile) error {
+	f.taken = true
+	z, err := m.f.Znode(f.object)
+	if err == nil {
+		err = m.keep(n, z)
+	}
+	if dir := n.Parent(); m.p.inc.is(dir.ID, isKept) && err == nil && uint64(m.p.objects[dir.ID]) == z.Parent {
+		m.p.inc.set(n.ID, hasParent)
+	}
+	return err
 }
 
 // freeLinked frees the files all of whose names are gone.

@@ -14,8 +14,10 @@ import (
 	"imagetools/zfs/zpl"
 )
 
-// open reads a stream in memory and opens its last snapshot.
-func open(t testing.TB, data ...[]byte) *zpl.FS {
+// open reads a chain of streams in memory and opens its last snapshot.
+func open(t testing.TB, data ...[]byte) *zpl.FS { return last(t, read(t, data...)) }
+
+func read(t testing.TB, data ...[]byte) *objset.Index {
 	t.Helper()
 	x := objset.New(objset.Options{Keep: zpl.Keep})
 	for _, d := range data {
@@ -23,6 +25,11 @@ func open(t testing.TB, data ...[]byte) *zpl.FS {
 			t.Fatal(err)
 		}
 	}
+	return x
+}
+
+func last(t testing.TB, x *objset.Index) *zpl.FS {
+	t.Helper()
 	all := x.Snapshots()
 	f, err := zpl.Open(x, all[len(all)-1])
 	if err != nil {
