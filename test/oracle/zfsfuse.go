@@ -70,9 +70,35 @@ func (z *ZFSFuse) Receive(t testing.TB, streams []string, opts ZFSFuseOptions) L
 	return l
 }
 
+// ReceiveEach is Receive, and returns the listing of each stream's dataset. Nothing
+// is modified.
+func (z *ZFSFuse) ReceiveEach(t testing.TB, streams []string, opts ZFSFuseOptions) []Listing {
+	t.Helper()
+	opts.Modify = false
+	all, err := z.verdicts(streams, opts, "EACH=1")
+	if err == nil && len(all) != len(streams) {
+		err = fmt.Errorf("%d listings of %d streams", len(all), len(streams))
+	}
+	if err != nil {
+		t.Fatalf("zfs-fuse: %v", err)
+	}
+	return all
+}
+
 // Verdict is Receive for streams that may be bad: a *RefusedError says that
 // zfs-fuse or its scrub found fault with them.
 func (z *ZFSFuse) Verdict(streams []string, opts ZFSFuseOptions) (Listing, error) {
+	all, err := z.verdicts(streams, opts, "EACH=")
+	if err == nil && len(all) != 1 {
+		err = fmt.Errorf("%d listings where one is expected", len(all))
+	}
+	if err != nil {
+		return Listing{}, err
+	}
+	return all[0], nil
+}
+
+func (z *ZFSFuse) verdicts(streams []string, opts ZFSFuseOptions, each string) ([]Listing, error) {
 	if opts.Timeout == 0 {
 		opts.Timeout = 3 * time.Minute
 	}
@@ -80,7 +106,7 @@ func (z *ZFSFuse) Verdict(streams []string, opts ZFSFuseOptions) (Listing, error
 	defer cancel()
 	// Every request waits for a core twice, for the daemon and back, and a tree of 10,000 names
 	// takes many of them: ten seconds on an idle machine, but minutes among compilers.
-	env := []string{"SESSION_NICE=-10", "MODIFY="}
+	env := []string{"SESSION_NICE=-10", "MODIFY=", each}
 	if opts.Modify {
 		env = append(env, "MODIFY=1")
 	}
@@ -89,14 +115,14 @@ func (z *ZFSFuse) Verdict(streams []string, opts ZFSFuseOptions) (Listing, error
 	for k, path := range streams {
 		abs, err := filepath.Abs(path)
 		if err != nil {
-			return Listing{}, err
+			return nil, err
 		}
 		if isClone(path) {
 			dataset = fmt.Sprintf("in%d", k)
 		}
 		args = append(args, dataset, abs)
 	}
-	var l Listing
+	var all []Listing
 	err := z.session(ctx, "receive", env, args, func(work string, sessionErr error) error {
 		if text, err := os.ReadFile(filepath.Join(work, "error")); err == nil {
 			return &RefusedError{strings.TrimSpace(string(text))}
@@ -109,10 +135,10 @@ func (z *ZFSFuse) Verdict(streams []string, opts ZFSFuseOptions) (Listing, error
 			return err
 		}
 		defer f.Close()
-		l, err = ParseListing(f)
+		all, err = ParseListings(f)
 		return err
 	})
-	return l, err
+	return all, err
 }
 
 // Send fills a dataset from source (a directory, or a tar that GNU tar can
