@@ -16,7 +16,7 @@ var zoneScriptText string
 
 const zoneUnit = `[Unit]
 Description=Set up of an lx zone
-After=local-fs.target network.target
+After=local-fs.target
 ConditionPathExists=/native/usr/sbin/mdata-get
 
 [Service]

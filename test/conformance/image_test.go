@@ -54,6 +54,14 @@ func toolPath(t *testing.T) string {
 // createImage runs create-image with flags and returns the image file and the manifest.
 func createImage(t *testing.T, dir string, args ...string) (image, manifest string) {
 	t.Helper()
+	var made struct{ Image, Manifest string }
+	createImageJSON(t, &made, dir, args...)
+	return made.Image, made.Manifest
+}
+
+// createImageJSON runs create-image with flags and decodes its answer.
+func createImageJSON(t *testing.T, made any, dir string, args ...string) {
+	t.Helper()
 	args = append([]string{"create-image", "--json", "-o", dir, "--description", "a test"}, args...)
 	cmd := exec.Command(toolPath(t), args...)
 	var stdout, stderr bytes.Buffer
@@ -61,11 +69,9 @@ func createImage(t *testing.T, dir string, args ...string) (image, manifest stri
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, &stderr)
 	}
-	var made struct{ Image, Manifest string }
-	if err := json.Unmarshal(stdout.Bytes(), &made); err != nil {
+	if err := json.Unmarshal(stdout.Bytes(), made); err != nil {
 		t.Fatal(err)
 	}
-	return made.Image, made.Manifest
 }
 
 // gunzip unpacks an image with a reader that is not ours and returns the stream's path.

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,31 +34,17 @@ type finished struct {
 	}
 }
 
-func finish(t *testing.T, tar string) finished {
-	t.Helper()
-	cmd := exec.Command(toolPath(t), "create-image", "--json", "-o", t.TempDir(), "--description", "a test", "--type", "lx-dataset", "debian-1.0", tar)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, &stderr)
-	}
-	var made finished
-	if err := json.Unmarshal(stdout.Bytes(), &made); err != nil {
-		t.Fatal(err)
-	}
-	return made
-}
-
 // TestLXRoots finishes roots of three Debian releases for the lx brand. In what OpenZFS receives
 // each edit is there, and all else is as in the tar. Systemd takes the units as they are meant,
 // and the script that sets zones up does so.
 func TestLXRoots(t *testing.T) {
+	t.Parallel()
 	for release, kernel := range map[string]string{"bullseye": "5.10.0", "bookworm": "6.1.0", "trixie": "6.12.0"} {
 		t.Run(release, func(t *testing.T) {
-			t.Parallel()
 			judge := oracle.RequireJudge(t)
 			tar := lxRoot(t, release)
-			made := finish(t, tar)
+			var made finished
+			createImageJSON(t, &made, t.TempDir(), "--type", "lx-dataset", "debian-1.0", tar)
 			if made.LX.Profile != "debian" || made.LX.Kernel != kernel {
 				t.Errorf("profile %s with kernel %s", made.LX.Profile, made.LX.Kernel)
 			}
