@@ -29,6 +29,7 @@ func (b *bench) compare(ctx context.Context, zfs zfsFuse, z zstream) error {
 	b.compareImages(ctx, input, zfs)
 	b.compareSeeds(ctx)
 	b.compareDisks(ctx)
+	b.compareContainers(ctx, input)
 	return b.compareOpening(ctx, z)
 }
 
@@ -114,15 +115,15 @@ func (b *bench) libdeflate(ctx context.Context) (sample, error) {
 }
 
 // createImage is the whole command: image with digests and manifest, synced to disk.
-func (b *bench) createImage(tree, compression string) func(context.Context) (sample, error) {
+func (b *bench) createImage(tree, compression string, flags ...string) func(context.Context) (sample, error) {
 	return func(ctx context.Context) (sample, error) {
 		dir, answer := filepath.Join(b.work, "image"), filepath.Join(b.work, "answer")
 		defer os.RemoveAll(dir)
 		defer os.Remove(answer)
-		x, err := pipeline{output: answer, commands: [][]string{{
+		x, err := pipeline{output: answer, commands: [][]string{append([]string{
 			b.tool, "create-image", "bench-1.0", tree, "-o", dir, "-c", compression,
 			"-q", "--json", "--description", "A tree to take times with",
-		}}}.run(ctx)
+		}, flags...)}}.run(ctx)
 		if err != nil {
 			return sample{}, err
 		}

@@ -145,6 +145,7 @@ func (b *bench) announce() error {
   stream: imagetools : tar, on all cores and on one
   image:  imagetools : zfs-fuse's zfs send | gzip -9; tar with gzip -9, pigz -9, libdeflate-gzip -6
   open:   imagetools verify, ls : gzip -dc | zstream dump; imagetools extract : tar -x%s
+  oci:    imagetools of three layers : of a plain tar
   disk:   imagetools : reading and compressing the data alone; sparse : dense
   memory: peaks of imagetools
 This takes about %s on two cores, after programs and the Debian root are
