@@ -20,12 +20,13 @@ import (
 	"imagetools/test/oracle/listing"
 )
 
-// tool builds the program once and returns its path.
+// tool builds the program once, in toolDir, and returns its path.
 var tool = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "imagetools-test")
 	if err != nil {
 		return "", err
 	}
+	toolDir = dir
 	path := filepath.Join(dir, "imagetools")
 	out, err := exec.Command("go", "build", "-o", path, "imagetools/cmd/imagetools").CombinedOutput()
 	if err != nil {
@@ -34,10 +35,12 @@ var tool = sync.OnceValues(func() (string, error) {
 	return path, os.Chmod(dir, 0o755)
 })
 
+var toolDir string // empty as long as no test has asked for the program
+
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := tool(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if toolDir != "" {
+		os.RemoveAll(toolDir)
 	}
 	os.Exit(code)
 }
