@@ -214,14 +214,14 @@ func writeJobs(dir string, jobs []Job) (map[string]string, error) {
 		}
 		dataset := fmt.Sprintf("zones/job%d", i)
 		for k, path := range job.Streams {
-			serial, size, err := attach(path)
+			serial, _, err := attach(path)
 			if err != nil {
 				return nil, err
 			}
 			if isClone(path) {
 				dataset = fmt.Sprintf("zones/job%d-%d", i, k)
 			}
-			files["streams"] += fmt.Sprintln(serial, size, dataset)
+			files["streams"] += fmt.Sprintln(serial, dataset)
 		}
 		jobDir := filepath.Join(dir, fmt.Sprint(i))
 		if err := os.MkdirAll(jobDir, 0o755); err != nil {
