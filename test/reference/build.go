@@ -205,7 +205,7 @@ func buildOpenZFS(guest *oracle.Guest, dir, maketree string) error {
 	}
 	defer os.RemoveAll(boot)
 	guest.Timeout = 30 * time.Minute // three on an idle machine
-	results, err := guest.RunIn(boot, jobs)
+	results, err := guest.RunIn(context.Background(), boot, jobs)
 	for _, r := range results {
 		if r.Err != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", r.Name, r.Err))
