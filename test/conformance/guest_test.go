@@ -13,43 +13,84 @@ import (
 	"imagetools/zfs/zpl"
 )
 
+// A guestJob is work for the guest, and what its result must be.
+type guestJob struct {
+	oracle.Job
+	check func(t *testing.T, res oracle.Result)
+}
+
 // TestGuest has the kernel module receive, mount and list streams, then change, rename and
-// remove everything, and scrub the pool. All jobs share one boot.
+// remove everything, and scrub the pool; and make images of its datasets. An emulated guest is the
+// longest of all tests, so two work side by side, each through as much as the other. They are
+// started before the test is parallel to others, which begin after that.
 func TestGuest(t *testing.T) {
-	t.Parallel() // half of make test's time
 	guest := oracle.RequireGuest(t)
 	guest.Timeout = 30 * time.Minute
-	hard, hardWant := torture(t, 100)
+	type boot struct {
+		jobs []guestJob
+		wait func() []oracle.Result
+	}
+	start := func(jobs ...guestJob) boot {
+		var list []oracle.Job
+		for _, j := range jobs {
+			list = append(list, j.Job)
+		}
+		return boot{jobs, guest.Start(t, list)}
+	}
+	boots := []boot{
+		start(imagesJob(t), homesJob(t), tortureJob(t), manyJob(t)),
+		start(debianJob(t), seedJob(t), diskJob(t)),
+	}
+	t.Parallel()
+	for _, b := range boots {
+		for i, res := range b.wait() {
+			t.Run(res.Name, func(t *testing.T) {
+				if res.Err != nil {
+					t.Fatal(res.Err)
+				}
+				b.jobs[i].check(t, res)
+			})
+		}
+	}
+}
+
+// listed is a check of what the guest shows.
+func listed(want listing.Listing) func(t *testing.T, res oracle.Result) {
+	return func(t *testing.T, res oracle.Result) { compare(t, want, res.Listing, mounted) }
+}
+
+func tortureJob(t *testing.T) guestJob {
+	hard, want := torture(t, 100)
+	stream := writeStream(t, hard, zpl.Options{})
+	return guestJob{oracle.Job{Name: "torture", Streams: []string{stream}, Modify: true, SendBack: true}, func(t *testing.T, res oracle.Result) {
+		compare(t, want, res.Listing, mounted)
+		checkSentBack(t, hard, res.Sent)
+	}}
+}
+
+func debianJob(t *testing.T) guestJob {
 	tar := debianRoot(t)
 	image, _ := createImage(t, t.TempDir(), "--type", "lx-dataset", "--lx-profile", "none", "debian-12.1", tar)
+	return guestJob{oracle.Job{Name: "debian", Streams: []string{gunzip(t, image)}, Modify: true}, listed(debianWant(t, tar))}
+}
+
+func seedJob(t *testing.T) guestJob {
 	seed := newSeedRun(t)
-	raw, diskWant := makeDisk(t)
-	disk, _ := createImage(t, t.TempDir(), "disk-1.0", raw)
-	jobs := []oracle.Job{
-		{Name: "torture", Streams: []string{writeStream(t, hard, zpl.Options{})}, Modify: true, SendBack: true},
-		{Name: "debian", Streams: []string{gunzip(t, image)}, Modify: true},
-		{Name: "seed", Streams: []string{seed.image(t)}},
-		{Name: "many", Script: manyScript, Inputs: []string{writeStream(t, many(t), zpl.Options{})}},
-		{Name: "disk", Streams: []string{gunzip(t, disk)}},
-	}
-	wants := []listing.Listing{hardWant, debianWant(t, tar), {}, {}, diskWant}
-	for i, res := range guest.Run(t, jobs) {
-		t.Run(res.Name, func(t *testing.T) {
-			if res.Err != nil {
-				t.Fatal(res.Err)
-			}
-			switch {
-			case res.Name == "seed":
-				seed.checkManifest(t, res.Listing)
-				seed.checkServices(t, res.Listing)
-			case jobs[i].Script == "":
-				compare(t, wants[i], res.Listing, mounted)
-			}
-			if jobs[i].SendBack {
-				checkSentBack(t, hard, res.Sent)
-			}
-		})
-	}
+	return guestJob{oracle.Job{Name: "seed", Streams: []string{seed.image(t)}}, func(t *testing.T, res oracle.Result) {
+		seed.checkManifest(t, res.Listing)
+		seed.checkServices(t, res.Listing)
+	}}
+}
+
+func diskJob(t *testing.T) guestJob {
+	raw, want := makeDisk(t)
+	image, _ := createImage(t, t.TempDir(), "disk-1.0", raw)
+	return guestJob{oracle.Job{Name: "disk", Streams: []string{gunzip(t, image)}}, listed(want)}
+}
+
+func manyJob(t *testing.T) guestJob {
+	stream := writeStream(t, many(t), zpl.Options{})
+	return guestJob{oracle.Job{Name: "many", Script: manyScript, Inputs: []string{stream}}, func(*testing.T, oracle.Result) {}}
 }
 
 // checkSentBack opens the stream that the kernel made of what it had received of ours.

@@ -58,12 +58,12 @@ tail -n 40 said
 exit $status
 `
 
-func checkHomes(t *testing.T, res oracle.Result) {
-	t.Helper()
-	out, err := os.ReadFile(filepath.Join(res.Out, "said"))
-	if res.Err != nil || err != nil || !strings.Contains(string(out), "--- PASS: TestHome") {
-		t.Errorf("the suite of homes in OpenZFS: %v\n%s", res.Err, out)
-		return
-	}
-	t.Logf("in OpenZFS:\n%s", out)
+func homesJob(t *testing.T) guestJob {
+	return guestJob{oracle.Job{Name: "homes", Script: homeScript, Inputs: []string{hostTest(t)}}, func(t *testing.T, res oracle.Result) {
+		out, err := os.ReadFile(filepath.Join(res.Out, "said"))
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestHome") {
+			t.Fatalf("the suite of homes in OpenZFS: %v\n%s", err, out)
+		}
+		t.Logf("in OpenZFS:\n%s", out)
+	}}
 }
