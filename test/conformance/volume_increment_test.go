@@ -181,14 +181,11 @@ func TestVolumeOnReference(t *testing.T) {
 
 // volumeIncrementJob has the kernel receive a chain of volumes as clones of one another, which
 // zfs receive finds by guid, and hash the devices.
-func volumeIncrementJob(t *testing.T) (oracle.Job, func(*testing.T, oracle.Result)) {
+func volumeIncrementJob(t *testing.T) guestJob {
 	t.Helper()
 	links := volumeChain(t, zvol.DefaultBlockSize)
 	job := oracle.Job{Name: "volume-increments", Script: fmt.Sprintf(volumeIncrementScript, len(links)), Inputs: paths(links)}
-	return job, func(t *testing.T, res oracle.Result) {
-		if res.Err != nil {
-			t.Fatal(res.Err)
-		}
+	return guestJob{job, func(t *testing.T, res oracle.Result) {
 		for i, l := range links {
 			f, err := os.Open(filepath.Join(res.Out, fmt.Sprintf("%d.listing", i+1)))
 			if err != nil {
@@ -204,7 +201,7 @@ func volumeIncrementJob(t *testing.T) (oracle.Job, func(*testing.T, oracle.Resul
 				t.Errorf("link %d: guid %d, want %d", i, got.Dataset.GUID, l.guid)
 			}
 		}
-	}
+	}}
 }
 
 // No volume but the one that is looked at has a device, so that it is the only one.
