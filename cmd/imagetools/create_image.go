@@ -116,8 +116,9 @@ takes one. All digests are checked. Credentials for a registry come from Docker'
 
 With --type lx-dataset the root is that of a Linux, and is finished for zones of the brand lx: by
 the profile that os-release tells, or --lx-profile; each edit is told. "imagetools lx list" has
-profiles and steps; none leaves the tree as it is. The manifest says the kernel version that zones
-report, and the platform that they need. All profiles but Debian's are untried on a real root.
+profiles and steps; none leaves the tree as it is, which is so of an image unless a profile is
+named. The manifest says the kernel version that zones report, and the platform that they need. All
+profiles but Debian's are untried on a real root.
 
 An image stays what it is, whole dataset or volume, in a stream written anew; other streams of a
 ZFS are read, too. What its manifest says, but for what tells one image from another, is taken
@@ -407,7 +408,7 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	if at.inPool != nil {
 		return nil
 	}
-	return o.lx.settle(&out.Manifest)
+	return o.lx.settle(&out.Manifest, at.image != nil)
 }
 
 // createFromPool makes the image of a dataset in a ZFS pool.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,7 @@ const (
 )
 
 func (o *lxOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Profile, "lx-profile", lxAuto, "of an lx-dataset: the distribution whose steps finish the root, or auto, or none; list tells all")
+	f.StringVar(&o.Profile, "lx-profile", lxAuto, "of an lx-dataset: the distribution whose steps finish the root, or auto, or none (default for an image); list tells all")
 	f.StringSliceVar(&o.Skip, "lx-skip", nil, "of an lx-dataset: step that is left out; repeatable")
 	f.StringVar(&o.Kernel, "lx-kernel", "", "of an lx-dataset: tags.kernel_version, such as 6.1.0 (default by distribution)")
 }
@@ -52,8 +53,12 @@ func (o *lxOptions) args(c *cobra.Command, args []string) error {
 	return exactArgs("NAME-VERSION", "SOURCE")(c, args)
 }
 
-// settle checks the flags against the type of an image of a tree.
-func (o *lxOptions) settle(m *manifest.Options) error {
+// settle checks the flags against the type of an image of a tree. The root of what is an image
+// already is finished if a profile is named.
+func (o *lxOptions) settle(m *manifest.Options, ofImage bool) error {
+	if ofImage && !slices.Contains(o.given, "--lx-profile") {
+		o.Profile = string(lx.None)
+	}
 	if manifest.New(*m).Type != manifest.TypeLX {
 		if len(o.given) > 0 {
 			return cli.Usagef("%s: the image is no %s", strings.Join(o.given, ", "), manifest.TypeLX)
