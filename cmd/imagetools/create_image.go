@@ -595,9 +595,10 @@ const (
 )
 
 // limitMemory has the collector keep to the bound, now that the number of files is known. held is
-// what the index of an image that they are in takes beside.
+// what the indexes of images take that are read; up to a point, there is room for it.
 func limitMemory(files int, held int64) {
-	debug.SetMemoryLimit(memoryBase + memoryPerFile*int64(files) + held + held/4)
+	tree := memoryPerFile * int64(files)
+	debug.SetMemoryLimit(max(memoryBase+tree, openMemory+tree+held+held/4))
 }
 
 // imageOptions turns the flags into options, before anything is read.
