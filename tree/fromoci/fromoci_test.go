@@ -17,9 +17,9 @@ import (
 
 	"imagetools/compress"
 	"imagetools/internal/cli"
+	"imagetools/internal/ocitest"
 	"imagetools/tree"
 	"imagetools/tree/fromoci"
-	"imagetools/tree/internal/ocitest"
 	"imagetools/tree/internal/treetest"
 	"imagetools/tree/source"
 )

@@ -8,8 +8,8 @@ import (
 	"io"
 	"testing"
 
+	"imagetools/internal/ocitest"
 	"imagetools/tree/fromoci"
-	"imagetools/tree/internal/ocitest"
 )
 
 // readAll reads all contents of an image that was opened. What is read cannot be more than what

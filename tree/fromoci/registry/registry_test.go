@@ -22,9 +22,9 @@ import (
 
 	"imagetools/compress"
 	"imagetools/internal/cli"
+	"imagetools/internal/ocitest"
 	"imagetools/tree/fromoci"
 	"imagetools/tree/fromoci/registry"
-	"imagetools/tree/internal/ocitest"
 )
 
 // image has a layer that is fetched in several pieces.
@@ -44,7 +44,7 @@ func image(t *testing.T) ocitest.Image {
 func start(t *testing.T, p *ocitest.Parts, middle func(http.Handler) http.Handler) (host string) {
 	t.Helper()
 	plain := server.New(server.Logger(log.New(io.Discard, "", 0)))
-	push(t, plain, "team/app", "1", p)
+	ocitest.Push(t, plain, "team/app", "1", p)
 	handler := http.Handler(plain)
 	if middle != nil {
 		handler = middle(plain)
@@ -52,22 +52,6 @@ func start(t *testing.T, p *ocitest.Parts, middle func(http.Handler) http.Handle
 	s := httptest.NewServer(handler)
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://")
-}
-
-func push(t *testing.T, h http.Handler, repo, tag string, p *ocitest.Parts) {
-	t.Helper()
-	put := func(method, path, contentType string, data []byte) {
-		req := httptest.NewRequest(method, path, bytes.NewReader(data))
-		req.Header.Set("Content-Type", contentType)
-		w := httptest.NewRecorder()
-		if h.ServeHTTP(w, req); w.Code != http.StatusCreated {
-			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
-		}
-	}
-	for _, b := range p.All()[1:] {
-		put("POST", "/v2/"+repo+"/blobs/uploads/?digest="+b.Descriptor["digest"].(string), "application/octet-stream", b.Data)
-	}
-	put("PUT", "/v2/"+repo+"/manifests/"+tag, ocitest.ManifestType, p.Manifest.Data)
 }
 
 func decompress(r io.Reader) (io.ReadCloser, bool, error) {

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -234,6 +236,23 @@ func With(d Object, key string, value any) Object {
 // Named is a descriptor with a name in a layout.
 func Named(d Object, name string) Object {
 	return With(d, "annotations", Object{"org.opencontainers.image.ref.name": name})
+}
+
+// Push puts an image into a registry.
+func Push(t testing.TB, h http.Handler, repo, tag string, p *Parts) {
+	t.Helper()
+	put := func(method, path, contentType string, data []byte) {
+		req := httptest.NewRequest(method, path, bytes.NewReader(data))
+		req.Header.Set("Content-Type", contentType)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, req); w.Code != http.StatusCreated {
+			t.Fatalf("%s %s: %d %s", method, path, w.Code, w.Body)
+		}
+	}
+	for _, b := range p.All()[1:] {
+		put("POST", "/v2/"+repo+"/blobs/uploads/?digest="+b.Descriptor["digest"].(string), "application/octet-stream", b.Data)
+	}
+	put("PUT", "/v2/"+repo+"/manifests/"+tag, ManifestType, p.Manifest.Data)
 }
 
 // DockerSave writes the archive of an image as docker save does.
