@@ -66,12 +66,16 @@ func unpack(ctx context.Context, l layerSource, opts *Options, limit int64, prog
 	for range chunks {
 		u.free <- nil
 	}
-	go u.run(ctx)
+	size := chunkSize
+	if u.plain {
+		size = int(min(chunkSize, l.Size+1))
+	}
+	go u.run(ctx, size)
 	return u, nil
 }
 
-// run unpacks until the end, an error, or the end of ctx.
-func (u *unpacking) run(ctx context.Context) {
+// run unpacks until the end, an error, or the end of ctx, so many bytes at a time.
+func (u *unpacking) run(ctx context.Context, size int) {
 	defer close(u.full)
 	for {
 		var buf []byte
@@ -82,13 +86,13 @@ func (u *unpacking) run(ctx context.Context) {
 			return
 		}
 		if buf == nil {
-			buf = make([]byte, chunkSize)
+			buf = make([]byte, size)
 		}
 		n := 0
 		var err error
-		for n < chunkSize && err == nil {
+		for n < size && err == nil {
 			var m int
-			m, err = u.unpacked.Read(buf[n:chunkSize])
+			m, err = u.unpacked.Read(buf[n:size])
 			n += m
 		}
 		if n > 0 {
@@ -139,7 +143,7 @@ func (u *unpacking) Read(p []byte) (int, error) {
 
 // finish reads what is left, and tells whether the layer is what it should be.
 func (u *unpacking) finish() error {
-	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{u}, make([]byte, chunkSize)); err != nil {
+	if _, err := io.Copy(io.Discard, u); err != nil {
 		return err
 	}
 	if u.hash == nil {
@@ -204,7 +208,7 @@ func (b *packed) Read(p []byte) (int, error) {
 
 // end reads what the archive or the compression left, and checks the digest.
 func (b *packed) end() error {
-	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{b}, make([]byte, chunkSize)); err != nil {
+	if _, err := io.Copy(io.Discard, b); err != nil {
 		return err
 	}
 	if b.hash == nil {
