@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"imagetools/image"
 	"imagetools/test/reference"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zvol"
@@ -63,11 +62,7 @@ func flattenReference(t *testing.T, s reference.Stream) {
 // volumeOf is the volume in streams, nil for a file system.
 func volumeOf(t *testing.T, files []string) *zvol.Volume {
 	t.Helper()
-	o, err := image.Open(t.Context(), files, image.OpenOptions{})
-	defer o.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := open(t, files...)
 	s, err := o.Snapshot("")
 	if err != nil {
 		t.Fatal(err)
