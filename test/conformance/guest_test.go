@@ -39,7 +39,7 @@ func TestGuest(t *testing.T) {
 	}
 	boots := []boot{
 		start(imagesJob(t), homesJob(t), tortureJob(t), manyJob(t)),
-		start(append(baseImageJobs(t), debianJob(t), seedJob(t), diskJob(t), volumeIncrementJob(t))...),
+		start(append(baseImageJobs(t), debianJob(t), seedJob(t), diskJob(t), volumeIncrementJob(t), incrementJob(t))...),
 	}
 	t.Parallel()
 	for _, b := range boots {

@@ -259,3 +259,50 @@ func (m *Model) setACL(n *node) {
 		n.Attrs = nil
 	}
 }
+
+// maxFrom is the largest file that From takes over.
+const maxFrom = 4 << 20
+
+// From returns a model of a tree, without its large files. It reads all contents.
+func From(t *tree.Tree) (*Model, error) {
+	m := &Model{clock: 1_800_000_000}
+	copies := make(map[*tree.Node]*node)
+	var copied func(from *tree.Node) (*node, error)
+	copied = func(from *tree.Node) (*node, error) {
+		if c := copies[from]; c != nil {
+			return c, nil
+		}
+		c := &node{Node: tree.Node{
+			Mode: from.Mode, UID: from.UID, GID: from.GID, ModTime: from.ModTime, Target: from.Target, Device: from.Device, Attrs: from.Attrs,
+		}}
+		copies[from] = c
+		if from.Size > 0 {
+			f, err := from.Content.Open()
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			c.data = make([]byte, from.Size)
+			if n, err := f.ReadAt(c.data, 0); n < len(c.data) {
+				return nil, err
+			}
+		}
+		if from.IsDir() {
+			c.children = make(map[string]*node)
+		}
+		for _, e := range from.Entries() {
+			if e.Node.Size > maxFrom {
+				continue
+			}
+			child, err := copied(e.Node)
+			if err != nil {
+				return nil, err
+			}
+			c.children[e.Name] = child
+		}
+		return c, nil
+	}
+	var err error
+	m.root, err = copied(t.Root)
+	return m, err
+}
