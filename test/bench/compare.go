@@ -27,6 +27,7 @@ func (b *bench) compare(ctx context.Context, zfs zfsFuse, z zstream) error {
 
 	b.compareStreams(ctx, input)
 	b.compareImages(ctx, input, zfs)
+	b.compareIncrements(ctx, input)
 	b.compareSeeds(ctx)
 	b.compareDisks(ctx)
 	b.compareContainers(ctx, input)

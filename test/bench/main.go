@@ -144,6 +144,7 @@ func (b *bench) announce() error {
 	say(`on one tree, the ratios of imagetools to other programs:
   stream: imagetools : tar, on all cores and on one
   image:  imagetools : zfs-fuse's zfs send | gzip -9; tar with gzip -9, pigz -9, libdeflate-gzip -6
+  increment: imagetools : reading origin and tree alone; the changed files, compressed
   open:   imagetools verify, ls : gzip -dc | zstream dump; imagetools extract : tar -x%s
   oci:    imagetools of three layers : of a plain tar
   disk:   imagetools : reading and compressing the data alone; sparse : dense
