@@ -33,17 +33,17 @@ func (p *Plan) basis(f *file) *basis {
 		return nil
 	}
 	o := p.opts.Origin.s.Object(uint64(p.objects[id]))
-	b := &basis{x: p.opts.Origin.x, object: o, block: int64(o.BlockSize), whole: !plainBlocks(o)}
+	b := &basis{x: p.opts.Origin.x, object: o, block: int64(o.BlockSize), whole: !plainBlocks(o, uint64(f.node.Size))}
 	if b.whole {
 		b.block = blockSize
 	}
 	return b
 }
 
-// plainBlocks tells whether the blocks of a file are such as we write.
-func plainBlocks(o *objset.Object) bool {
-	size := uint64(o.BlockSize)
-	return size >= 512 && size <= blockSize && size%512 == 0 && (size&(size-1) == 0 || o.End() <= size)
+// plainBlocks tells whether the blocks of a file of a size are such as we write.
+func plainBlocks(o *objset.Object, size uint64) bool {
+	block := uint64(o.BlockSize)
+	return block >= 512 && block <= blockSize && block%512 == 0 && (block&(block-1) == 0 || max(o.End(), size) <= block)
 }
 
 // either returns a function like NextData of a file: it gives the ranges up to size in which the

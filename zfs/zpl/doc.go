@@ -26,9 +26,23 @@
 // A file of up to 128 KiB is one block, a larger one has blocks of 128 KiB. Blocks of zeros
 // are holes, whatever they were in the source.
 //
+// # Increments
+//
+// With [Options.Origin], the tree is laid over a file system that was read, path by path, and the
+// stream holds what differs; it becomes a clone of the origin's snapshot. A file keeps its object
+// if the origin has one of its type under its name, or under another one with the same size and
+// time. What is new gets numbers behind all of the origin's: none is used a second time. Contents
+// are compared as they are read, by the blocks that the file has there, and only what differs is
+// digested and read again.
+//
+// Of large dnodes the slots stay; a file with blocks of more than 128 KiB gets another object when
+// its contents change. A file that has, or had in a snapshot below, several smaller blocks keeps
+// their size. Times other than the modification time, flags and project ids are not compared, and
+// are those of a new file where something else changed.
+//
 // # Memory
 //
-// About 110 bytes for each file, the entries of the largest directory, 32 MiB of small files and
+// About 110 bytes for each file, 20 more for each that an increment writes or frees, the entries of the largest directory, 32 MiB of small files and
 // up to 8 MiB of buffers.
 //
 // Source of the format: zfs_znode.h, zfs_sa.c, zfs_acl.c and dmu_send.c of illumos and

@@ -238,3 +238,38 @@ func describe(t testing.TB, data []byte) string {
 		list = append(list, stream.Describe(rec))
 	}
 }
+
+// FuzzIncrement builds on origins whose records were changed: what cannot be is an error, and what
+// is written keeps the rules of streams.
+func FuzzIncrement(f *testing.F) {
+	sound := make(map[bool][]byte)
+	for version5, version := range map[bool]int{false: 4, true: 5} {
+		_, sound[version5] = write(f, few(f), zpl.Options{Version: version})
+	}
+	m := edits.New(20, 1)
+	m.Edit(20, 2)
+	other := sealed(f, m)
+	f.Add(false, []byte{1, 2, 3, 4})
+	f.Add(true, []byte("\x10\x00\x20\x01\x10\x10\x33\x80"))
+	f.Fuzz(func(t *testing.T, version5 bool, changes []byte) {
+		data := rewrite(t, sound[version5], changes)
+		x := objset.New(objset.Options{Keep: zpl.Keep, Limit: 1 << 26})
+		if data == nil || x.Read(stream.NewReader(bytes.NewReader(data)), objset.InPlace{ReaderAt: bytes.NewReader(data)}, nil) != nil {
+			return
+		}
+		all := x.Snapshots()
+		origin, err := zpl.Open(x, all[len(all)-1])
+		if err != nil {
+			return
+		}
+		for _, tr := range []*tree.Tree{few(t), other} {
+			p, err := zpl.NewPlan(t.Context(), tr, zpl.Options{Origin: origin})
+			if err == nil {
+				err = p.Write(t.Context(), io.Discard)
+			}
+			if err != nil && strings.Contains(err.Error(), "internal error") {
+				t.Error(err)
+			}
+		}
+	})
+}
