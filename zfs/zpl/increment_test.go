@@ -2,6 +2,7 @@ package zpl_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -204,6 +205,41 @@ func TestIncrement(t *testing.T) {
 			// And back to the first: nearly all of it is gone.
 			increment(t, sealed(t, base), zpl.Options{}, chain...)
 		})
+	}
+}
+
+// An origin may say that a file is longer than its only block, whose size can be none of several.
+func TestIncrementOnOddBlock(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{110_000, 300_000} {
+		m := newTree(t)
+		m.add("f", file(noise(100_000)))
+		_, full := write(t, m.seal(), zpl.Options{})
+		var origin bytes.Buffer
+		w, r := stream.NewWriter(&origin), stream.NewReader(bytes.NewReader(full))
+		for {
+			rec, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload, err := r.Payload()
+			if err != nil {
+				t.Fatal(err)
+			}
+			payload = bytes.Clone(payload)
+			if o, ok := rec.(*stream.Object); ok && o.ObjType == stream.ObjPlainFile {
+				binary.LittleEndian.PutUint64(payload[16:], uint64(size)) // behind header and mode
+			}
+			if err := w.WriteRecord(rec, payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m = newTree(t)
+		m.add("f", file(noise(size)))
+		increment(t, m.seal(), zpl.Options{}, origin.Bytes())
 	}
 }
 
