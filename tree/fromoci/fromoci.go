@@ -211,7 +211,7 @@ func read(ctx context.Context, im *image, opts Options, from io.Closer) (_ *Sour
 	if err != nil {
 		return nil, err
 	}
-	leaveOut(t.Root, "", excludes)
+	excludes.Prune(t)
 	excludes.NoteUnused(r.report)
 	r.report.Spool = spool.Size()
 	r.report.Survey(t, linked)
@@ -337,20 +337,4 @@ func (r *reader) fillIn(ctx context.Context, t *tree.Tree) error {
 		return fmt.Errorf("%s: %w", r.image.name, source.ErrChanged)
 	}
 	return nil
-}
-
-// leaveOut takes away what the globs cover.
-func leaveOut(dir *tree.Node, above string, excludes *source.Excludes) {
-	var names []string
-	for _, e := range dir.Entries() {
-		path := above + e.Name
-		if excludes.Covers(path, e.Node.IsDir()) {
-			names = append(names, e.Name)
-		} else if e.Node.IsDir() {
-			leaveOut(e.Node, path+"/", excludes)
-		}
-	}
-	for _, name := range names {
-		dir.Remove(name)
-	}
 }
