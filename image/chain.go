@@ -85,11 +85,11 @@ func (f *folder) read() error {
 			continue
 		}
 		path := filepath.Join(f.path, e.Name())
-		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxManifest {
 			continue
 		}
 		text, err := readManifest(path)
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 			continue
 		}
 		if err != nil {

@@ -31,6 +31,7 @@ func TestChain(t *testing.T) {
 	put("package.json", `{"name": "other"}`)
 	put("broken.json", `{`)
 	put("empty.json", ``)
+	put("data.json", strings.Repeat(" ", 32<<20))
 	if err := os.Mkdir(filepath.Join(dir, "folder.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
