@@ -78,6 +78,14 @@ func TestFlattenDisks(t *testing.T) {
 	if stderr, code := call(t, append([]string{"verify", "--strict"}, chain...)...); code != 0 {
 		t.Fatal(stderr)
 	}
+	env := &cli.Env{Stdin: strings.NewReader(""), Stderr: io.Discard, Getenv: os.Getenv}
+	d, err := (&imageSource{path: chain[2], origins: chain[:2]}).openVolume(t.Context(), env, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.closer.Close(); d.held <= 0 {
+		t.Errorf("the index of a volume takes %d bytes", d.held) // by which memory is limited
+	}
 	raw := filepath.Join(dir, "raw")
 	if err := os.WriteFile(raw, disks[2], 0o644); err != nil {
 		t.Fatal(err)

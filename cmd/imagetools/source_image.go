@@ -256,7 +256,7 @@ func (s *imageSource) openVolume(ctx context.Context, env *cli.Env, tmpDir strin
 		img.Close()
 		return nil, fmt.Errorf("%s: %w", s.name(), err)
 	}
-	d := &openedDisk{Source: v, Size: v.Size, what: fmt.Sprintf("image %s: volume", s.name()), notes: s.notes(img), closer: img}
+	d := &openedDisk{Source: v, Size: v.Size, what: fmt.Sprintf("image %s: volume", s.name()), notes: s.notes(img), closer: img, held: img.Index.Held()}
 	d.blockSize = min(max(v.BlockSize, zvol.MinBlockSize), zvol.MaxBlockSize)
 	if d.blockSize != v.BlockSize {
 		d.notes = append(d.notes, fmt.Sprintf("its blocks are of %s, those of the new volume of %s", cli.Size(int64(v.BlockSize)), cli.Size(int64(d.blockSize))))
