@@ -161,8 +161,8 @@ func (o *changeOptions) apply(ctx context.Context, env *cli.Env, t *tree.Tree, o
 	return nil
 }
 
-// changeTime is the time of what is changed in a tree: that of the snapshot, so that the same
-// source gives the same image.
+// changeTime is the time of what is changed in a tree: that of a full snapshot of it, so that the
+// same source gives the same image.
 func changeTime(t *tree.Tree, created *int64) tree.Time {
 	if created != nil {
 		return tree.Time{Sec: *created}
