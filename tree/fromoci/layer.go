@@ -47,7 +47,7 @@ func changeOf(m *fromtar.Member) (change, bool, error) {
 	if !strings.Contains(m.Path, whiteoutPrefix) {
 		return c, true, nil
 	}
-	dir, name := "", m.Path
+	var dir, name string
 	for rest := m.Path; ; {
 		part, more, found := strings.Cut(rest, "/")
 		if !found {
