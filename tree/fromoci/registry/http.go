@@ -36,6 +36,7 @@ func newTransport(opts Options) *gate {
 		IdleConnTimeout:        time.Minute,
 		MaxResponseHeaderBytes: 1 << 20,
 		ForceAttemptHTTP2:      true,
+		DisableCompression:     true, // digests are those of what is sent, whatever a server calls its encoding
 	}
 	if opts.Insecure {
 		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}

@@ -169,6 +169,24 @@ func TestRecovers(t *testing.T) {
 	}
 }
 
+// Stores of registries are known to say that a layer in gzip is one that is not, sent in gzip.
+func TestContentEncoding(t *testing.T) {
+	p := image(t).Parts(t)
+	host := start(t, p, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			got := httptest.NewRecorder()
+			h.ServeHTTP(got, r)
+			if bytes.HasPrefix(got.Body.Bytes(), []byte{0x1f, 0x8b}) {
+				got.Header().Set("Content-Encoding", "gzip")
+			}
+			copyTo(w, got)
+		})
+	})
+	if got, err := read(t.Context(), host+"/team/app:1", quick); err != nil || got != want() {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
 func copyTo(w http.ResponseWriter, from *httptest.ResponseRecorder) {
 	for k, v := range from.Header() {
 		w.Header()[k] = v
