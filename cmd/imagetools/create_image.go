@@ -41,6 +41,7 @@ type createImageOptions struct {
 	Quiet       bool
 	JSON        bool
 	ZPL         int
+	zplGiven    bool
 	XattrNames  string
 
 	Manifest                                    string // path, or "-"
@@ -203,6 +204,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 					opts.diskOnly = append(opts.diskOnly, "--"+name)
 				}
 			}
+			opts.zplGiven = c.Flags().Changed("zpl")
 			var public *bool
 			if c.Flags().Changed("public") {
 				public = &opts.Public
@@ -216,7 +218,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.BoolVar(&opts.Force, "force", false, "replace files that exist")
 	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors, and ask nothing")
 	f.BoolVar(&opts.JSON, "json", false, "print what was made as JSON")
-	f.IntVar(&opts.ZPL, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24")
+	f.IntVar(&opts.ZPL, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24; that of --origin is kept")
 	f.StringVar(&opts.XattrNames, "xattr-names", "linux", "linux keeps full names, illumos leaves out \"user.\"")
 
 	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
@@ -643,6 +645,9 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 	}
 	if o.ZPL != 4 && o.ZPL != 5 {
 		return nil, cli.Usagef("--zpl %d: it is 4 or 5", o.ZPL)
+	}
+	if !o.zplGiven && len(o.origin.Paths) > 0 {
+		out.FileSystem.Version = 0 // that of the origin
 	}
 	switch o.XattrNames {
 	case "linux":
