@@ -50,7 +50,10 @@ func newOutput(opts *Options) (*output, error) {
 	base := filepath.Join(opts.Dir, strings.ReplaceAll(m.Name+"-"+m.Version, "/", "_"))
 	o.imagePath = base + Suffix(m.Type, opts.Compression)
 	o.manifestPath = base + ".json"
-	return o, o.checkNames()
+	if err := o.checkNames(); err != nil {
+		return o, err
+	}
+	return o, o.checkOrigin(opts.Origin)
 }
 
 // open makes the folder and both files under temporary names.
@@ -83,6 +86,37 @@ func (o *output) checkNames() error {
 		}
 	}
 	return nil
+}
+
+// checkOrigin refuses to replace a file of what the image builds on.
+func (o *output) checkOrigin(origin *Origin) error {
+	if origin == nil {
+		return nil
+	}
+	for _, path := range origin.Chain {
+		in, err := Locate(path)
+		if err != nil {
+			continue // whoever opens it says what is wrong
+		}
+		for _, of := range []string{in.Path, in.ManifestPath} {
+			for _, own := range []string{o.imagePath, o.manifestPath} {
+				if sameFile(of, own) {
+					return fmt.Errorf("%q: is a file of the origin, without which the image cannot be installed", own)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// sameFile tells whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // makeDir makes the output folder, and remembers which folders it made.

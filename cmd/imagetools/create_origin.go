@@ -84,6 +84,7 @@ func (o *originOptions) settle(env *cli.Env, at *place, out *image.Options) (err
 	if have := manifest.New(*m).Type; have != o.imageType() {
 		return cli.Usagef("type %q: the origin is a %s, and so is what builds on it", have, o.imageType())
 	}
+	out.Origin = o.found
 	return nil
 }
 
@@ -108,7 +109,6 @@ func (o *originOptions) open(ctx context.Context, env *cli.Env, tmpDir string, q
 		}
 		return err
 	}
-	out.Origin = o.found
 	if !quiet {
 		progress.Finish()
 		fmt.Fprintf(env.Stderr, "origin %s %s (%s)", o.found.Manifest.Name, o.found.Manifest.Version, o.found.Manifest.UUID)
@@ -149,7 +149,7 @@ func (o *originOptions) report(env *cli.Env, res *image.Result) {
 		fmt.Fprintf(env.Stderr, "changes to the origin: %s\n", cli.Size(c.Bytes))
 		return
 	}
-	fmt.Fprintf(env.Stderr, "changes to the origin: %d names new, %d changed, %d gone; %s of contents\n", c.Added, c.Changed, c.Removed, cli.Size(c.Bytes))
+	fmt.Fprintf(env.Stderr, "changes to the origin: %s new, %d changed, %d gone; %s of contents\n", plural(c.Added, "name"), c.Changed, c.Removed, cli.Size(c.Bytes))
 }
 
 // createdChanges is what create-image --json says of an increment.
