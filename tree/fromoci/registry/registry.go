@@ -25,9 +25,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"mime"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -72,8 +72,11 @@ func Open(ctx context.Context, ref string, opts Options) (*Repository, error) {
 	if opts.Insecure {
 		how = append(how, name.Insecure)
 	}
+	if _, after, ok := strings.Cut(ref, "@"); ok && (!strings.HasPrefix(after, "sha") || strings.Contains(after, "@")) { // no digest: a password may be before it
+		return nil, source.WithHint(errors.New("docker://…: credentials are not taken from a name"), credentials)
+	}
 	parsed, err := name.ParseReference(ref, how...)
-	if err == nil && path.Clean(parsed.Context().RepositoryStr()) != parsed.Context().RepositoryStr() {
+	if err == nil && !isRepository(parsed.Context().RepositoryStr()) {
 		err = errors.New("bad name of a repository")
 	}
 	if err != nil {
@@ -88,6 +91,9 @@ func Open(ctx context.Context, ref string, opts Options) (*Repository, error) {
 	}
 	return r, nil
 }
+
+// isRepository tells whether a name stays what it is as part of a URL.
+func isRepository(name string) bool { return name != "." && fs.ValidPath(name) }
 
 // String is the name as skopeo spells it.
 func (r *Repository) String() string { return "docker://" + r.ref.Name() }
@@ -214,8 +220,10 @@ var hints = map[int]string{
 	http.StatusTooManyRequests: "try again later; with docker login many registries allow more",
 }
 
-// credentialHint is what to do where credentials are missing or wrong.
-const credentialHint = "log in with docker login, or set IMAGETOOLS_REGISTRY_USER and IMAGETOOLS_REGISTRY_PASSWORD; registries say the same of a name that does not exist"
+// credentials is how to give them, and credentialHint what to do where they are missing or wrong.
+const credentials = "log in with docker login, or set IMAGETOOLS_REGISTRY_USER and IMAGETOOLS_REGISTRY_PASSWORD"
+
+const credentialHint = credentials + "; registries say the same of a name that does not exist"
 
 // StatusError is a request that a registry did not grant.
 type StatusError struct {

@@ -496,8 +496,14 @@ func TestPlain(t *testing.T) {
 }
 
 func TestBadNames(t *testing.T) {
-	for _, ref := range []string{"", "UPPER/case", "host/repo@sha256:1", "a b", "host:port/x", "x/../y"} {
+	for _, ref := range []string{"", "UPPER/case", "host/repo@sha256:1", "a b", "host:port/x", "x/../y", "localhost:1/../y", "localhost:1/.", "/", "//x"} {
 		if _, err := registry.Open(t.Context(), ref, quick); err == nil || len(cli.Hints(err)) == 0 {
+			t.Errorf("%q: %v, %q", ref, err, cli.Hints(err))
+		}
+	}
+	for _, ref := range []string{"joe:secret@localhost:1/x", "joe:secret@localhost:1/x@sha256:1", "joe:secret/1@localhost:1/x:1", "joe:secret@localhost"} {
+		_, err := registry.Open(t.Context(), ref, quick)
+		if err == nil || strings.Contains(fmt.Sprint(err, cli.Hints(err)), "secret") {
 			t.Errorf("%q: %v, %q", ref, err, cli.Hints(err))
 		}
 	}
