@@ -48,7 +48,7 @@ func (a *dockerArchive) find(ref string, want platform) (*image, error) {
 		return nil, fmt.Errorf("config %q: %w", clip(d.Config), err)
 	}
 	if !cfg.platform.runs(want) {
-		return nil, source.WithHint(fmt.Errorf("it is not for the platform %s", &want), "--platform takes another; there is "+cfg.platform.String())
+		return nil, source.WithHint(fmt.Errorf("it is not for the platform %s", &want), "--platform takes another; there is "+onLine(cfg.platform.String()))
 	}
 	if n := len(d.Layers); n != len(cfg.RootFS.DiffIDs) || n == 0 {
 		return nil, fmt.Errorf("%q has %d layers, the config %d", dockerFile, n, len(cfg.RootFS.DiffIDs))
@@ -97,7 +97,7 @@ func namedDocker(all []dockerImage, ref string) (*dockerImage, error) {
 			name = d.RepoTags[0]
 		}
 		if len(names) < 20 {
-			names = append(names, clip(name))
+			names = append(names, onLine(name))
 		}
 		if ref == "@"+strconv.Itoa(i) {
 			return &all[i], nil

@@ -159,8 +159,8 @@ func list(all []Descriptor) string {
 		if d.Platform != nil {
 			name += " (" + d.Platform.String() + ")"
 		}
-		if !slices.Contains(out, clip(name)) {
-			out = append(out, clip(name))
+		if name = onLine(name); !slices.Contains(out, name) {
+			out = append(out, name)
 		}
 	}
 	const most = 20
@@ -216,7 +216,7 @@ func (f *finder) choose(all []candidate) (*candidate, error) {
 		}
 		if c.platform.runs(f.want) {
 			fit = append(fit, c)
-		} else if s := c.platform.String(); !slices.Contains(there, s) && len(there) < 20 {
+		} else if s := onLine(c.platform.String()); !slices.Contains(there, s) && len(there) < 20 {
 			there = append(there, s)
 		}
 	}

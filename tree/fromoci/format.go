@@ -12,6 +12,8 @@ import (
 	"hash"
 	"slices"
 	"strings"
+
+	"imagetools/internal/plain"
 )
 
 // Limits of the documents of an image, all in JSON.
@@ -77,6 +79,9 @@ func (d Digest) short() string {
 
 // clip keeps what an error message quotes short.
 func clip(s string) string { return s[:min(len(s), 160)] }
+
+// onLine is what an error message has of a name that it does not quote.
+func onLine(s string) string { return plain.Line(clip(s)) }
 
 // Descriptor says what a blob is.
 type Descriptor struct {

@@ -480,6 +480,34 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// Names of others cannot pass for lines of ours.
+func TestNamesWithLines(t *testing.T) {
+	im := ocitest.Image{Layers: [][]byte{ocitest.Tar(t, "file f=a")}}
+	p := im.Parts(t)
+	named := ocitest.Layout(t, p.All(), ocitest.Named(p.Manifest.Descriptor, "a\nb"))
+	platform := ocitest.Layout(t, p.All(), ocitest.With(p.Manifest.Descriptor, "platform", ocitest.Object{"os": "a\nb", "architecture": "c"}))
+	own := ocitest.Image{OS: "a\nb", Layers: im.Layers}.Parts(t)
+	saved := filepath.Join(t.TempDir(), "a.tar")
+	ocitest.Write(t, saved, ocitest.DockerSave(t, im, "a\nb:1"))
+	for name, open := range map[string]func() (*fromoci.Source, error){
+		"name": func() (*fromoci.Source, error) { return fromoci.OpenLayout(t.Context(), named, "c", fromoci.Options{}) },
+		"platform": func() (*fromoci.Source, error) {
+			return fromoci.OpenLayout(t.Context(), platform, "", fromoci.Options{})
+		},
+		"config": func() (*fromoci.Source, error) {
+			return fromoci.OpenLayout(t.Context(), ocitest.Layout(t, own.All(), own.Manifest.Descriptor), "", fromoci.Options{})
+		},
+		"tag": func() (*fromoci.Source, error) {
+			return fromoci.OpenArchive(t.Context(), saved, "c", fromoci.Options{})
+		},
+	} {
+		_, err := open()
+		if hints := cli.Hints(err); len(hints) != 1 || !strings.Contains(hints[0], `a\nb`) {
+			t.Errorf("%s: %v, %q", name, err, hints)
+		}
+	}
+}
+
 func TestNestedTooDeep(t *testing.T) {
 	p, d := forPlatform(t, "linux", "amd64", "")
 	blobs := p.All()
