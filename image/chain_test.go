@@ -35,6 +35,9 @@ func TestChain(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "folder.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Truncate(put("a-huge.json", "{"), 1<<30); err != nil {
+		t.Fatal(err)
+	}
 	lost := put("lost.zfs", "x")
 	put("lost.json", `{"uuid": "E", "origin": "D"}`)
 	put("loop.zfs", "x")
