@@ -66,6 +66,7 @@ type createImageOptions struct {
 	lx       lxOptions
 	treeOnly []string // flags that were given and mean nothing for a stream or a disk
 	diskOnly []string // flags that were given and mean nothing for others
+	ociOnly  []string // and so of container images
 }
 
 func newCreateImageCommand(env *cli.Env) *cobra.Command {
@@ -199,6 +200,11 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 				}
 			}
 			opts.treeOnly = append(opts.treeOnly, opts.lx.given...)
+			for _, name := range ociFlags {
+				if c.Flags().Changed(name) {
+					opts.ociOnly = append(opts.ociOnly, "--"+name)
+				}
+			}
 			for _, name := range []string{"size", "volblocksize"} {
 				if c.Flags().Changed(name) {
 					opts.diskOnly = append(opts.diskOnly, "--"+name)
@@ -401,6 +407,9 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	}
 	if !at.disk && len(o.diskOnly) > 0 {
 		return cli.Usagef("%s: %v is no disk", strings.Join(o.diskOnly, ", "), at)
+	}
+	if at.oci == nil && len(o.ociOnly) > 0 {
+		return cli.Usagef("%s: %v is no container image", strings.Join(o.ociOnly, ", "), at)
 	}
 	volume := at.disk || at.inPool != nil && at.inPool.Volume
 	switch {
@@ -665,6 +674,9 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 	}
 	if err := o.edits.check(); err != nil {
 		return nil, err
+	}
+	if _, err := source.NewExcludes(o.source.Exclude); err != nil {
+		return nil, &cli.UsageError{Err: err}
 	}
 	if err := o.readBase(env, out); err != nil {
 		return nil, err

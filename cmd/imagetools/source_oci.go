@@ -42,6 +42,9 @@ func (o *ociOptions) addFlags(f *pflag.FlagSet) {
 	f.Int64Var(&o.SpoolLimit, "spool-limit", fromoci.DefaultSpoolLimit>>20, "of a container image: MiB that its layers may have unpacked")
 }
 
+// ociFlags are the names of those flags.
+var ociFlags = []string{"platform", "insecure", "spool-limit"}
+
 // ociSource is the image of a container: where it is, and its name there.
 type ociSource struct {
 	transport string // as skopeo spells it
@@ -137,6 +140,9 @@ func (s *ociSource) open(ctx context.Context, env *cli.Env, opts sourceOptions, 
 	}
 	if opts.oci.SpoolLimit < 0 || opts.oci.SpoolLimit > 1<<40 {
 		return nil, cli.Usagef("--spool-limit %d: out of range", opts.oci.SpoolLimit)
+	}
+	if err := fromoci.Platform(opts.oci.Platform).Check(); err != nil {
+		return nil, &cli.UsageError{Err: err}
 	}
 	read := fromoci.Options{
 		Platform: fromoci.Platform(opts.oci.Platform), Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, SpoolLimit: opts.oci.SpoolLimit << 20,

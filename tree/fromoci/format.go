@@ -265,6 +265,12 @@ type Platform string
 // DefaultPlatform is the one that SmartOS runs.
 const DefaultPlatform Platform = "linux/amd64"
 
+// Check tells whether p is one of those.
+func (p Platform) Check() error {
+	_, err := p.parse()
+	return err
+}
+
 func (p Platform) parse() (platform, error) {
 	parts := strings.Split(string(cmp.Or(p, DefaultPlatform)), "/")
 	if len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
