@@ -161,9 +161,13 @@ func (o *baseFlags) tell(env *cli.Env, e install.Event) {
 	}
 }
 
-func plural(n int, what string) string {
+// plural writes a number of things, of which what is one.
+func plural[N int | int64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
+	}
+	if stem, ok := strings.CutSuffix(what, "y"); ok {
+		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -226,7 +226,7 @@ func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tre
 	if o.Quiet {
 		return nil
 	}
-	fmt.Fprintf(env.Stderr, "%s: %d names (%d files with %s)\n", filepath.Clean(o.Dir), rep.Counts.Names(), rep.Counts.Files, cli.Size(rep.Counts.Bytes))
+	fmt.Fprintf(env.Stderr, "%s: %s (%s with %s)\n", filepath.Clean(o.Dir), plural(rep.Counts.Names(), "name"), plural(rep.Counts.Files, "file"), cli.Size(rep.Counts.Bytes))
 	where := "lost, as no METALOG was asked for"
 	if rep.Metalog != "" {
 		where = fmt.Sprintf("in %q", rep.Metalog)

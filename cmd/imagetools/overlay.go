@@ -100,9 +100,9 @@ func runOverlayEject(ctx context.Context, env *cli.Env, dir string, dryRun bool)
 		return err
 	}
 	if dryRun {
-		_, err := fmt.Fprintf(env.Stdout, "# written would be %s (%d files)\n", shell.Quote(dir), report.Counts.Files)
+		_, err := fmt.Fprintf(env.Stdout, "# written would be %s (%s)\n", shell.Quote(dir), plural(report.Counts.Files, "file"))
 		return err
 	}
-	fmt.Fprintf(env.Stderr, "%s: %d files\n", printable(dir), report.Counts.Files)
+	fmt.Fprintf(env.Stderr, "%s: %s\n", printable(dir), plural(report.Counts.Files, "file"))
 	return nil
 }

@@ -72,7 +72,7 @@ func (s *openedSource) Close() error {
 
 func (s *openedSource) report(env *cli.Env) {
 	c := s.rep.Counts
-	fmt.Fprintf(env.Stderr, "%s: %d names (%d files with %s)\n", s.what, c.Names(), c.Files, cli.Size(c.Bytes))
+	fmt.Fprintf(env.Stderr, "%s: %s (%s with %s)\n", s.what, plural(c.Names(), "name"), plural(c.Files, "file"), cli.Size(c.Bytes))
 	for _, n := range s.rep.Notes {
 		fmt.Fprintf(env.Stderr, "note: %s\n", n)
 	}

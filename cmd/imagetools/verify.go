@@ -116,9 +116,9 @@ func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
 		for _, n := range res.Notes {
 			fmt.Fprintf(env.Stderr, "note: %s\n", n)
 		}
-		fmt.Fprintf(env.Stderr, "%s: %d files, %d snapshots, %d objects, %d directories, %d records, %s of stream: %d times damage, %d warnings, %d notices\n",
-			verdict(res), res.Files, res.Snapshots, res.Objects, res.Directories, res.Records, cli.Size(res.Bytes),
-			res.Count[zpl.Damage], res.Count[zpl.Warning], res.Count[zpl.Notice])
+		fmt.Fprintf(env.Stderr, "%s: %s, %s, %s, %s, %s, %s of stream: %d times damage, %s, %s\n",
+			verdict(res), plural(res.Files, "file"), plural(res.Snapshots, "snapshot"), plural(res.Objects, "object"), plural(res.Directories, "directory"), plural(res.Records, "record"), cli.Size(res.Bytes),
+			res.Count[zpl.Damage], plural(res.Count[zpl.Warning], "warning"), plural(res.Count[zpl.Notice], "notice"))
 	}
 	switch {
 	case res.Count[zpl.Damage] > 0:

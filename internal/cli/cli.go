@@ -162,6 +162,9 @@ func Size(n int64) string {
 		v /= 1024
 		i++
 	}
+	if n == 1 {
+		return "1 byte"
+	}
 	if i == 0 {
 		return fmt.Sprintf("%d bytes", n)
 	}
