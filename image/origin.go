@@ -91,6 +91,9 @@ func (o *Origin) Open(ctx context.Context, opts OpenOptions) (err error) {
 		return fmt.Errorf("%s: its snapshot has the guid %s, and not %s as its manifest says: they do not belong together",
 			in.Name(), guid, files[0].DatasetGUID)
 	}
+	if below := o.Chain[:len(o.Chain)-1]; len(below) > 0 && s.Begin.FromGUID == 0 {
+		return fmt.Errorf("%s: it is a full image, which builds on none of %q", in.Name(), below)
+	}
 	volume := s.Begin.Objset == stream.ObjsetZvol
 	if volume != (o.Manifest.Type == manifest.TypeZvol) {
 		return fmt.Errorf("%s: it holds a %s, and its manifest says %s", in.Name(), Kind(s.Begin.Objset), o.Manifest.Type)
