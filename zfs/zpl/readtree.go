@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"imagetools/tree"
 	"imagetools/zfs/objset"
@@ -131,7 +132,7 @@ type Content struct {
 func (f *FS) Content(z *Znode) Content { return Content{f, f.s.Object(z.Object), int64(z.Size)} }
 
 // Open opens the file.
-func (c Content) Open() (tree.File, error) { return &contentFile{c.f.x.Data(c.o), c.size}, nil }
+func (c Content) Open() (tree.File, error) { return &contentFile{c: c}, nil }
 
 // Compare orders contents by where they lie, so that reading many in order goes forward.
 func (c Content) Compare(d Content) int {
@@ -152,23 +153,45 @@ func ByPlace(nodes []*tree.Node) {
 	})
 }
 
+// contentFile is an open file. As with every io.ReaderAt, several goroutines may read at once:
+// each has the data of the object, with the buffers for that, for itself.
 type contentFile struct {
-	d    *objset.Data
-	size int64
+	c    Content
+	mu   sync.Mutex
+	free []*objset.Data
+}
+
+func (f *contentFile) data() *objset.Data {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last := len(f.free) - 1; last >= 0 {
+		d := f.free[last]
+		f.free = f.free[:last]
+		return d
+	}
+	return f.c.f.x.Data(f.c.o)
+}
+
+func (f *contentFile) release(d *objset.Data) {
+	f.mu.Lock()
+	f.free = append(f.free, d)
+	f.mu.Unlock()
 }
 
 func (f *contentFile) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("negative offset")
 	}
-	if off >= f.size {
+	if off >= f.c.size {
 		return 0, io.EOF
 	}
-	short := int64(len(p)) > f.size-off
+	short := int64(len(p)) > f.c.size-off
 	if short {
-		p = p[:f.size-off]
+		p = p[:f.c.size-off]
 	}
-	n, err := f.d.ReadAt(p, off)
+	d := f.data()
+	defer f.release(d)
+	n, err := d.ReadAt(p, off)
 	if err == nil && short {
 		err = io.EOF
 	}
@@ -176,11 +199,13 @@ func (f *contentFile) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *contentFile) NextData(off int64) (start, end int64, err error) {
-	start, end, err = f.d.NextData(off)
-	if err == nil && start >= f.size {
+	d := f.data()
+	defer f.release(d)
+	start, end, err = d.NextData(off)
+	if err == nil && start >= f.c.size {
 		err = io.EOF
 	}
-	return start, min(end, f.size), err
+	return start, min(end, f.c.size), err
 }
 
 func (f *contentFile) Close() error { return nil }
