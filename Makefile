@@ -26,6 +26,7 @@ oracles:
 	./test/oracle/prepare all
 	./test/imgmanifest/prepare
 	./test/conformance/debian-root
+	./test/conformance/debian-vim
 	./test/conformance/lx-root bullseye
 	./test/conformance/lx-root trixie
 	./test/smartos/prepare

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -132,4 +133,43 @@ func TestIncrementsZFSFuse(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestIncrementVim makes an increment of a Debian root into which vim was installed. The judge
+// receives it on its origin, and lists the root; the increment has but a part of its size.
+func TestIncrementVim(t *testing.T) {
+	t.Parallel()
+	judge := oracle.RequireJudge(t)
+	base, vim := debianRoot(t), script(t, "./debian-vim")
+	dir := t.TempDir()
+	build := func(args ...string) string {
+		image, manifest := createImage(t, dir, append(args, "--lx-profile", "none")...)
+		acceptManifest(t, manifest)
+		return image
+	}
+	origin := build("debian-1.0", base, "--type", "lx-dataset")
+	increment := build("debian-1.1", vim, "--origin", origin)
+	all, err := judge.Verdict([]string{gunzip(t, origin), gunzip(t, increment)}, oracle.JudgeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 2 {
+		t.Fatalf("%d snapshots received", len(all))
+	}
+	compare(t, debianWant(t, base), all[0], listing.DiffOptions{})
+	compare(t, debianWant(t, vim), all[1], listing.DiffOptions{})
+	was, is := size(t, origin), size(t, increment)
+	t.Logf("the origin has %d bytes, the increment %d", was, is)
+	if is > was/4 {
+		t.Errorf("the increment has %d bytes, the origin %d", is, was)
+	}
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Size()
 }
