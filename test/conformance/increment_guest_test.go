@@ -19,7 +19,7 @@ import (
 // judge and to zfs-fuse.
 func incrementJob(t *testing.T) guestJob {
 	t.Helper()
-	on, after := scripts(t, 15, zpl.Options{}), chain(t, zpl.Options{})
+	on, after := scripts(t, 5, zpl.Options{}), chain(t, zpl.Options{})
 	job := oracle.Job{Name: "increments", Script: incrementScript, Inputs: []string{pack(t, on.streams), pack(t, after.streams)}}
 	return guestJob{job, func(t *testing.T, res oracle.Result) {
 		check := func(name string, in *increments) {
