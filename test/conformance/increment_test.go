@@ -173,3 +173,19 @@ func size(t *testing.T, path string) int64 {
 	}
 	return info.Size()
 }
+
+// TestIncrementVimZFSFuse has zfs-fuse receive the same, in version 4.
+func TestIncrementVimZFSFuse(t *testing.T) {
+	t.Parallel()
+	fuse := oracle.RequireZFSFuse(t)
+	base, vim := debianRoot(t), script(t, "./debian-vim")
+	dir := t.TempDir()
+	origin, _ := createImage(t, dir, "--type", "lx-dataset", "--lx-profile", "none", "--zpl", "4", "debian-1.0", base)
+	increment, _ := createImage(t, dir, "--lx-profile", "none", "--zpl", "4", "--origin", origin, "debian-1.1", vim)
+	all := fuse.ReceiveEach(t, []string{gunzip(t, origin), gunzip(t, increment)}, oracle.ZFSFuseOptions{Timeout: 20 * time.Minute})
+	for i, tar := range []string{base, vim} {
+		if diff := listing.Diff(debianWant(t, tar), all[i], oracle.ZFSFuseDiff); diff != "" {
+			t.Errorf("snapshot %d:\n%s", i, diff)
+		}
+	}
+}
