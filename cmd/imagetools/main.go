@@ -23,6 +23,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	cli.WidenPipe(os.Stdin)
+	cli.WidenPipe(os.Stdout)
 	code := run(ctx, cli.NewEnv(), filepath.Base(os.Args[0]), os.Args[1:])
 	stop()
 	os.Exit(code)

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"runtime/pprof"
 
+	"imagetools/internal/cli"
 	"imagetools/tree/fromdir"
 	"imagetools/zfs/zpl"
 )
@@ -41,6 +42,7 @@ func stream(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	cli.WidenPipe(os.Stdout) // this, too
 	if err := plan.Write(ctx, os.Stdout); err != nil {
 		return err
 	}
