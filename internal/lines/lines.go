@@ -6,9 +6,9 @@
 //	data = t.Bytes()
 //	t.Changes() // "-LANG=en_US.UTF-8", "+LANG=C"
 //
-// A line ends with LF or CR LF, and new lines with what the first line ends with. A text that
-// was changed ends with the end of a line; one that was not is what it was. Every edit made
-// twice is the same as made once.
+// A line ends with LF or CR LF, and new lines with CR LF if all others do. A text that was
+// changed ends with the end of a line; one that was not is what it was. Edits made twice are
+// the same as made once.
 package lines
 
 import (
@@ -39,7 +39,7 @@ func Parse(data []byte) *Text {
 		}
 		t.lines = append(t.lines, l)
 	}
-	if len(t.lines) > 0 && strings.HasPrefix(t.lines[0].end, "\r") {
+	if len(t.lines) > 0 && t.lines[0].end != "" && !slices.ContainsFunc(t.lines, func(l line) bool { return l.end == "\n" }) {
 		t.eol = "\r\n"
 	}
 	return t

@@ -51,7 +51,7 @@ func TestEdits(t *testing.T) {
 				t.Replace(func(s string) string { return strings.ReplaceAll(s, ".log", "_log") })
 			},
 			[]string{"-a.log", "+a_log"}},
-		{"any bytes", "\xff\x00\r\n\rX\n", "\xff\x00\r\n\rX\nLANG=C\r\n",
+		{"any bytes", "\xff\x00\r\n\rX\n", "\xff\x00\r\n\rX\nLANG=C\n",
 			func(t *lines.Text) { t.Put(lang, "LANG=C") }, []string{"+LANG=C"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
