@@ -30,8 +30,11 @@ import (
 type Options struct {
 	// Dir is the folder for both files; it is made if it does not exist.
 	Dir string
-	// Force replaces files that exist.
-	Force       bool
+	// Force replaces files that exist, but those of the origin and of Sources.
+	Force bool
+	// Sources are paths that the image is made from: of images, as [Locate] takes them, or of
+	// other files.
+	Sources     []string
 	Compression compress.Format
 	// FileSystem is for trees; for others, it says Created alone.
 	FileSystem zpl.Options
@@ -67,8 +70,13 @@ type Changes struct {
 	Bytes                   int64 // of contents that the stream has
 }
 
-// ErrExists says that a file of the image is there already.
-var ErrExists = errors.New("exists already")
+// What a file that is in the way of the image may be. The last two are not replaced, whatever
+// [Options] say.
+var (
+	ErrExists = errors.New("exists already")
+	ErrOrigin = errors.New("is a file of the origin, without which the image cannot be installed")
+	ErrSource = errors.New("is a file that the image is made of")
+)
 
 // InvalidError is a manifest that imgadm would refuse.
 type InvalidError struct{ Faults []manifest.Fault }
@@ -83,8 +91,8 @@ func (e *InvalidError) Error() string {
 }
 
 // Check returns the paths that [Create] will give the image and its manifest, or reports what it
-// would refuse before there is a tree: files that exist ([ErrExists]) and an invalid manifest
-// ([*InvalidError]).
+// would refuse before there is a tree: files in the way ([ErrExists], [ErrOrigin], [ErrSource])
+// and an invalid manifest ([*InvalidError]).
 func Check(opts Options) (imagePath, manifestPath string, err error) {
 	out, err := newOutput(&opts)
 	if err != nil {

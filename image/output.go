@@ -53,7 +53,7 @@ func newOutput(opts *Options) (*output, error) {
 	if err := o.checkNames(); err != nil {
 		return o, err
 	}
-	return o, o.checkOrigin(opts.Origin)
+	return o, o.checkSources(opts)
 }
 
 // open makes the folder and both files under temporary names.
@@ -88,20 +88,30 @@ func (o *output) checkNames() error {
 	return nil
 }
 
-// checkOrigin refuses to replace a file of what the image builds on.
-func (o *output) checkOrigin(origin *Origin) error {
-	if origin == nil {
-		return nil
-	}
-	for _, path := range origin.Chain {
-		in, err := Locate(path)
-		if err != nil {
-			continue // whoever opens it says what is wrong
+// checkSources refuses to replace a file of what the image builds on or is made of.
+func (o *output) checkSources(opts *Options) error {
+	if opts.Origin != nil {
+		if err := o.keep(opts.Origin.Chain, ErrOrigin); err != nil {
+			return err
 		}
-		for _, of := range []string{in.Path, in.ManifestPath} {
+	}
+	return o.keep(opts.Sources, ErrSource)
+}
+
+// keep returns fault, with the path, for a file at one of the paths that is also to be written.
+func (o *output) keep(paths []string, fault error) error {
+	for _, path := range paths {
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			continue // a pipe can be read only once
+		}
+		files := []string{path}
+		if in, err := Locate(path); err == nil { // else whoever opens it says what is wrong
+			files = []string{in.Path, in.ManifestPath}
+		}
+		for _, of := range files {
 			for _, own := range []string{o.imagePath, o.manifestPath} {
 				if sameFile(of, own) {
-					return fmt.Errorf("%q: is a file of the origin, without which the image cannot be installed", own)
+					return fmt.Errorf("%q: %w", own, fault)
 				}
 			}
 		}

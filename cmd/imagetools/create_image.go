@@ -424,6 +424,7 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	if err := o.origin.settle(env, at, out); err != nil {
 		return err
 	}
+	out.Sources = at.files()
 	if at.disk {
 		return o.disk.settle(out)
 	}
@@ -601,6 +602,8 @@ func pathInside(dir, path string) (below string, inside bool) {
 
 func withHint(err error) error {
 	switch {
+	case errors.Is(err, image.ErrOrigin), errors.Is(err, image.ErrSource):
+		return cli.Hint(err, "-o names another folder")
 	case errors.Is(err, image.ErrExists):
 		return cli.Hint(err, "--force replaces it, -o names another folder")
 	case errors.Is(err, zpl.ErrLater), errors.Is(err, zvol.ErrLater):

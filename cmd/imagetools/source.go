@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -120,6 +121,21 @@ func (p *place) String() string {
 		return fmt.Sprintf("the path %q", "./"+p.path)
 	}
 	return fmt.Sprintf("the path %q", p.path)
+}
+
+// files are the paths of what is read, for an image those of its chain.
+func (p *place) files() []string {
+	switch {
+	case p.dataset != nil:
+		return nil
+	case p.image != nil:
+		return append(slices.Clone(p.image.origins), p.image.path)
+	case p.oci != nil && p.oci.transport == dockerRemote:
+		return nil
+	case p.oci != nil:
+		return []string{p.oci.place}
+	}
+	return []string{p.path}
 }
 
 // storeVariable names the store where no option does.
