@@ -42,7 +42,7 @@ func stream(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	cli.WidenPipe(os.Stdout) // this, too
+	cli.WidenPipe(os.Stdout) // as cmd/imagetools does
 	if err := plan.Write(ctx, os.Stdout); err != nil {
 		return err
 	}
