@@ -33,9 +33,9 @@ func TestHome(t *testing.T) {
 	t.Parallel()
 	fuse := oracle.RequireZFSFuse(t)
 	program := hostTest(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
-	out, err := fuse.Shell(ctx, []string{homeTestPool + "=zones", "IMAGETOOLS_TEST_SECONDS=1"}, program, "-test.run=^TestHome$", "-test.v", "-test.timeout=4m")
+	out, err := fuse.Shell(ctx, []string{homeTestPool + "=zones", "IMAGETOOLS_TEST_SECONDS=1"}, program, "-test.run=^TestHome$", "-test.v", "-test.timeout=11m")
 	if err != nil || !strings.Contains(string(out), "--- PASS: TestHome") {
 		t.Fatalf("%v\n%s", err, out)
 	}
