@@ -38,9 +38,6 @@ type changeOptions struct {
 	done []doneChange
 }
 
-// changeFlags are the names of those flags.
-var changeFlags = []string{"overlay", "edit", "prepare", "var", "keep", "address"}
-
 const editList = "list"
 
 func (o *changeOptions) addFlags(f *pflag.FlagSet) {

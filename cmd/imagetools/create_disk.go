@@ -28,12 +28,15 @@ type diskOptions struct {
 }
 
 func (o *diskOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Size, "size", "", "of a disk: size of the volume in MiB, or as 10G (default image_size of -m, else that of the disk, in whole MiB)")
-	f.StringVar(&o.BlockSize, "volblocksize", "", "of a disk: block size of the volume, 4K to 128K, which clones of the image keep (default 8K)")
-	f.StringVar(&o.NICDriver, "nic-driver", "", "of a zvol: nic_driver (default of a disk: virtio)")
-	f.StringVar(&o.DiskDriver, "disk-driver", "", "of a zvol: disk_driver (default of a disk: virtio)")
-	f.StringVar(&o.CPUType, "cpu-type", "", "of a zvol: cpu_type (default of a disk: host)")
-	f.StringVar(&o.Brand, "brand", "", "brand of the machines that the image is for, such as bhyve or kvm")
+	f.StringVar(&o.Size, "size", "", "size of the volume in MiB, or as 10G (default image_size of -m, else that of the disk, in whole MiB)")
+	f.StringVar(&o.BlockSize, "volblocksize", "", "block size of the volume, 4K to 128K, which clones of the image keep (default 8K)")
+}
+
+// addVolumeFlags adds those for the manifest of a volume, also of one that is no disk.
+func (o *diskOptions) addVolumeFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.NICDriver, "nic-driver", "", "nic_driver (default of a disk: virtio)")
+	f.StringVar(&o.DiskDriver, "disk-driver", "", "disk_driver (default of a disk: virtio)")
+	f.StringVar(&o.CPUType, "cpu-type", "", "cpu_type (default of a disk: host)")
 	f.StringVar(&o.Bootrom, "bootrom", "", "what the machines boot by, bios or uefi; the brand is bhyve then")
 }
 

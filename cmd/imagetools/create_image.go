@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,23 +54,36 @@ type createImageOptions struct {
 	Incremental bool
 	Unprepared  bool
 	DryRun      bool
+	commands    shownCommands // of a dry run that is told as JSON
 
 	onlyImage      bool     // SOURCE must be one
 	sourceOrigins  []string // of that; empty: what its manifest names
 	sourceSnapshot string   // of that; empty: the last
 
-	source   sourceOptions
-	origin   originOptions
-	disk     diskOptions
-	edits    changeOptions
-	lx       lxOptions
-	treeOnly []string // flags that were given and mean nothing for a stream or a disk
-	diskOnly []string // flags that were given and mean nothing for others
-	ociOnly  []string // and so of container images
+	source sourceOptions
+	origin originOptions
+	disk   diskOptions
+	edits  changeOptions
+	lx     lxOptions
+	// Flags that were given and mean nothing for other sources, or images.
+	treeOnly, diskOnly, volumeOnly, ociOnly []string
 }
 
 func newCreateImageCommand(env *cli.Env) *cobra.Command {
 	var opts createImageOptions
+	var (
+		output     = cli.NewFlagGroup("Output")
+		about      = cli.NewFlagGroup("Manifest")
+		trees      = cli.NewFlagGroup("Root file systems")
+		linux      = cli.NewFlagGroup("Linux, an lx-dataset")
+		containers = cli.NewFlagGroup("Images of containers")
+		disks      = cli.NewFlagGroup("Disks")
+		volumes    = cli.NewFlagGroup("Manifest of a zvol")
+		datasets   = cli.NewFlagGroup("Datasets")
+		machines   = cli.NewFlagGroup("Virtual machines")
+		increments = cli.NewFlagGroup("Increments")
+		changes    = cli.NewFlagGroup("Changes on the way")
+	)
 	cmd := &cobra.Command{
 		Use:   "create-image [flags] NAME-VERSION SOURCE",
 		Short: "Make an image and its manifest of a tree, a container image, a disk, an image or a dataset",
@@ -189,27 +202,11 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 				return runLXList(env, opts.JSON)
 			}
 			opts.NameVersion, opts.Source = args[0], args[1]
-			for _, name := range lxFlags {
-				if c.Flags().Changed(name) {
-					opts.lx.given = append(opts.lx.given, "--"+name)
-				}
-			}
-			for _, name := range append([]string{"metalog", "owners", "exclude", "zpl", "xattr-names"}, changeFlags...) {
-				if c.Flags().Changed(name) {
-					opts.treeOnly = append(opts.treeOnly, "--"+name)
-				}
-			}
-			opts.treeOnly = append(opts.treeOnly, opts.lx.given...)
-			for _, name := range ociFlags {
-				if c.Flags().Changed(name) {
-					opts.ociOnly = append(opts.ociOnly, "--"+name)
-				}
-			}
-			for _, name := range []string{"size", "volblocksize"} {
-				if c.Flags().Changed(name) {
-					opts.diskOnly = append(opts.diskOnly, "--"+name)
-				}
-			}
+			opts.lx.given = linux.Given()
+			opts.treeOnly = slices.Concat(trees.Given(), changes.Given(), linux.Given())
+			opts.ociOnly = containers.Given()
+			opts.diskOnly = disks.Given()
+			opts.volumeOnly = volumes.Given()
 			opts.zplGiven = c.Flags().Changed("zpl")
 			var public *bool
 			if c.Flags().Changed("public") {
@@ -218,34 +215,41 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 			return runCreateImage(c.Context(), env, opts, public)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVarP(&opts.Output, "output", "o", "output", "folder for both files")
-	f.StringVarP(&opts.Compression, "compression", "c", "gzip", "gzip, none, xz or bzip2")
-	f.BoolVar(&opts.Force, "force", false, "replace files that exist")
-	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors, and ask nothing")
-	f.BoolVar(&opts.JSON, "json", false, "print what was made as JSON")
-	f.IntVar(&opts.ZPL, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24; that of --origin is kept")
-	f.StringVar(&opts.XattrNames, "xattr-names", "linux", "linux keeps full names, illumos leaves out \"user.\"")
+	output.StringVarP(&opts.Output, "output", "o", "output", "folder for both files")
+	output.StringVarP(&opts.Compression, "compression", "c", "gzip", "gzip, none, xz or bzip2")
+	output.BoolVar(&opts.Force, "force", false, "replace files that exist")
+	opts.source.addSpoolFlag(output.FlagSet)
+	output.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and change nothing")
+	output.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors, and ask nothing")
+	output.BoolVar(&opts.JSON, "json", false, "print what was made as JSON")
 
-	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
-	f.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, lx-dataset for a container image, zvol for a volume or disk)")
-	f.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
-	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
-	f.StringVar(&opts.Owner, "owner", "", "UUID of the owner (default all zeros: nobody)")
-	f.StringVar(&opts.Creator, "creator", "", "user name for tags.creator")
-	f.StringVar(&opts.Description, "description", "", "what the image is")
-	f.StringVar(&opts.Homepage, "homepage", "", "URL with more about it")
-	f.BoolVar(&opts.Public, "public", false, "let everybody have it (default for built-in names)")
-	f.StringArrayVar(&opts.MinPlatform, "min-platform", nil, "oldest platform, VERSION=STAMP such as 7.0=20141030T081701Z, or none; repeatable")
-	f.BoolVar(&opts.RemoveStale, "remove-stale", false, "destroy snapshots of SOURCE that runs left which were killed")
-	f.BoolVarP(&opts.Incremental, "incremental", "i", false, "of a virtual machine: only what is not in the image that it was made of")
-	f.BoolVar(&opts.Unprepared, "unprepared", false, "of a virtual machine: as it is, prepared or not")
-	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be run and written, and change nothing")
-	opts.origin.addFlags(f)
-	opts.disk.addFlags(f)
-	opts.edits.addFlags(f)
-	opts.lx.addFlags(f)
-	opts.source.addFlags(f)
+	about.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
+	about.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, lx-dataset for a container image, zvol for a volume or disk)")
+	about.StringVar(&opts.Description, "description", "", "what the image is")
+	about.StringVar(&opts.Homepage, "homepage", "", "URL with more about it")
+	about.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
+	about.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
+	about.StringVar(&opts.Owner, "owner", "", "UUID of the owner (default all zeros: nobody)")
+	about.StringVar(&opts.Creator, "creator", "", "user name for tags.creator")
+	about.BoolVar(&opts.Public, "public", false, "let everybody have it (default for built-in names)")
+	about.StringArrayVar(&opts.MinPlatform, "min-platform", nil, "oldest platform, VERSION=STAMP such as 7.0=20141030T081701Z, or none; repeatable")
+	about.StringVar(&opts.disk.Brand, "brand", "", "brand of the machines that the image is for, such as bhyve or kvm")
+
+	opts.source.addTreeFlags(trees.FlagSet)
+	trees.IntVar(&opts.ZPL, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24; that of --origin is kept")
+	trees.StringVar(&opts.XattrNames, "xattr-names", "linux", "linux keeps full names, illumos leaves out \"user.\"")
+	opts.lx.addFlags(linux.FlagSet)
+	opts.source.oci.addFlags(containers.FlagSet)
+	opts.disk.addFlags(disks.FlagSet)
+	opts.disk.addVolumeFlags(volumes.FlagSet)
+
+	opts.source.addPlaceFlags(datasets.FlagSet, "SOURCE")
+	datasets.BoolVar(&opts.RemoveStale, "remove-stale", false, "destroy snapshots of SOURCE that runs left which were killed")
+	machines.BoolVarP(&opts.Incremental, "incremental", "i", false, "only what is not in the image that it was made of")
+	machines.BoolVar(&opts.Unprepared, "unprepared", false, "as it is, prepared or not")
+	opts.origin.addFlags(increments.FlagSet)
+	opts.edits.addFlags(changes.FlagSet)
+	cli.GroupFlags(cmd, output, about, trees, linux, containers, disks, volumes, datasets, machines, increments, changes)
 	return cmd
 }
 
@@ -253,6 +257,12 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	res, at, err := opts.create(ctx, env, public)
 	if err != nil {
 		return err
+	}
+	if opts.DryRun && opts.JSON {
+		return printJSON(env.Stdout, plannedImage{
+			DryRun: true, Image: res.Image, Manifest: res.ManifestPath, Commands: append([]string{}, opts.commands...),
+			LX: opts.lx.finished, Edits: opts.edits.done,
+		})
 	}
 	if opts.DryRun {
 		_, err = fmt.Fprintf(env.Stdout, "# written would be %s and %s\n", shell.Quote(res.Image), shell.Quote(res.ManifestPath))
@@ -274,6 +284,9 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	h := &o.source.host
 	if o.DryRun {
 		h.DryRun = env.Stdout
+		if o.JSON {
+			h.DryRun = &o.commands
+		}
 	}
 	at, notFound := cli.Interruptible(ctx, func() (*place, error) { return o.locate(ctx, env, h) })
 	if ctx.Err() != nil {
@@ -420,6 +433,8 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 			return cli.Usagef("type %q: a volume or disk makes a %s", given, manifest.TypeZvol)
 		}
 		return cli.Usagef("type %q: a tree makes a %s or a %s", given, manifest.TypeZone, manifest.TypeLX)
+	case !volume && len(o.volumeOnly) > 0:
+		return cli.Usagef("%s: %v makes no %s", strings.Join(o.volumeOnly, ", "), at, manifest.TypeZvol)
 	}
 	if err := o.origin.settle(env, at, out); err != nil {
 		return err
@@ -796,15 +811,30 @@ type createdImage struct {
 	LX      *finishedLX     `json:"lx,omitzero"`       // how its root was finished
 }
 
+// plannedImage is the answer of create-image --dry-run --json.
+type plannedImage struct {
+	DryRun   bool         `json:"dry_run"`
+	Image    string       `json:"image"`
+	Manifest string       `json:"manifest"`
+	Commands []string     `json:"commands"` // that would be run and change something, as a shell takes them
+	Edits    []doneChange `json:"edits,omitempty"`
+	LX       *finishedLX  `json:"lx,omitzero"`
+}
+
+// shownCommands gathers the commands of a dry run, each of which comes in one Write.
+type shownCommands []string
+
+func (s *shownCommands) Write(p []byte) (int, error) {
+	*s = append(*s, strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}
+
 // printResult prints what was made, of a dataset in ZFS if that is not empty.
 func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, dataset string) error {
 	install := fmt.Sprintf("imgadm install -m %s -f %s", shell.Quote(res.ManifestPath), shell.Quote(res.Image))
 	file := res.Manifest.Files[0]
 	if o.JSON {
-		enc := json.NewEncoder(env.Stdout)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(createdImage{
+		return printJSON(env.Stdout, createdImage{
 			Image: res.Image, Manifest: res.ManifestPath, UUID: res.Manifest.UUID,
 			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,

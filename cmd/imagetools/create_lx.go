@@ -37,13 +37,10 @@ const (
 )
 
 func (o *lxOptions) addFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Profile, "lx-profile", lxAuto, "of an lx-dataset: the distribution whose steps finish the root, or auto, or none (default for an image); list tells all")
-	f.StringSliceVar(&o.Skip, "lx-skip", nil, "of an lx-dataset: step that is left out; repeatable")
-	f.StringVar(&o.Kernel, "lx-kernel", "", "of an lx-dataset: tags.kernel_version, such as 6.1.0 (default by distribution)")
+	f.StringVar(&o.Profile, "lx-profile", lxAuto, "the distribution whose steps finish the root, or auto, or none (default for an image); list tells all")
+	f.StringSliceVar(&o.Skip, "lx-skip", nil, "step that is left out; repeatable")
+	f.StringVar(&o.Kernel, "lx-kernel", "", "tags.kernel_version, such as 6.1.0 (default by distribution)")
 }
-
-// lxFlags are the names of those flags.
-var lxFlags = []string{"lx-profile", "lx-skip", "lx-kernel"}
 
 // args are NAME-VERSION and SOURCE, but for a list.
 func (o *lxOptions) args(c *cobra.Command, args []string) error {

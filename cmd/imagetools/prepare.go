@@ -91,6 +91,7 @@ to do, 2 trouble.`,
 	f.BoolVar(&opts.JSON, "json", false, "print a JSON document")
 	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but errors")
 	opts.source.addPlaceFlags(f, "TARGET")
+	opts.source.addMetalogFlag(f)
 	f.StringVar(&opts.source.TmpDir, "tmpdir", "", "folder for the contents of what is compressed or on a pipe, while it is read (default $TMPDIR)")
 	f.StringArrayVar(&opts.open.Origins, "origin", nil, "image that TARGET is incremental on; repeatable, the full one first")
 	opts.open.SpoolLimit = image.DefaultSpoolLimit >> 20

@@ -39,10 +39,24 @@ type sourceOptions struct {
 
 func (o *sourceOptions) addFlags(f *pflag.FlagSet) {
 	o.addPlaceFlags(f, "SOURCE")
+	o.addTreeFlags(f)
+	o.addSpoolFlag(f)
+	o.oci.addFlags(f)
+}
+
+// addTreeFlags adds those for what is read of the root file system.
+func (o *sourceOptions) addTreeFlags(f *pflag.FlagSet) {
+	o.addMetalogFlag(f)
 	f.StringVar(&o.Owners, "owners", string(source.OwnersAuto), "whose the files are: disk, root, or auto (root where all are one user's)")
 	f.StringArrayVar(&o.Exclude, "exclude", nil, "leave out what matches the glob: a name at any depth, or with a slash a path, in which ** crosses folders; repeatable")
+}
+
+func (o *sourceOptions) addSpoolFlag(f *pflag.FlagSet) {
 	f.StringVar(&o.TmpDir, "tmpdir", "", "folder for the spool of a tar that is compressed or on a pipe (default $TMPDIR)")
-	o.oci.addFlags(f)
+}
+
+func (o *sourceOptions) addMetalogFlag(f *pflag.FlagSet) {
+	f.StringVar(&o.Metalog, "metalog", "", "mtree file with owners and modes, or none (default DIR.mtree if it exists)")
 }
 
 // addPlaceFlags adds those that say where the tree is, which the command calls what.
@@ -50,7 +64,6 @@ func (o *sourceOptions) addPlaceFlags(f *pflag.FlagSet, what string) {
 	f.StringVar(&o.Store, "store", "", "folder that holds datasets, in place of ZFS (default $IMAGETOOLS_STORE, or "+host.DefaultStore+", beside ZFS)")
 	f.StringVar(&o.Pool, "pool", "", "ZFS pool of which "+what+" is a dataset, and nothing else (default "+host.Pool+", if "+what+" is one there)")
 	f.BoolVar(&o.AsDataset, "as-dataset", false, what+" is the whole dataset, not what lies under root/")
-	f.StringVar(&o.Metalog, "metalog", "", "mtree file with owners and modes, or none (default DIR.mtree if it exists)")
 }
 
 // openedSource is a sealed tree and what was said of it.

@@ -42,9 +42,6 @@ func (o *ociOptions) addFlags(f *pflag.FlagSet) {
 	f.Int64Var(&o.SpoolLimit, "spool-limit", fromoci.DefaultSpoolLimit>>20, "of a container image: MiB that its layers may have unpacked")
 }
 
-// ociFlags are the names of those flags.
-var ociFlags = []string{"platform", "insecure", "spool-limit"}
-
 // ociSource is the image of a container: where it is, and its name there.
 type ociSource struct {
 	transport string // as skopeo spells it
