@@ -167,7 +167,7 @@ func create(ctx context.Context, opts Options, write func(*output) (*contents, e
 
 	in, err := write(out)
 	if err != nil {
-		return nil, err
+		return nil, opts.Origin.named(err)
 	}
 	if err := opts.setImageSize(in.volume); err != nil {
 		return nil, err

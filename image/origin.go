@@ -19,6 +19,7 @@ type Origin struct {
 	Chain    []string // the images that it consists of, the full one first and its own last
 	Manifest *manifest.Manifest
 
+	name   string                     // of its own image, for messages
 	fields map[string]json.RawMessage // of its manifest
 	opened *Opened
 	fs     *zpl.FS // one of them is there once it is open
@@ -36,8 +37,8 @@ func FindOrigin(paths []string) (*Origin, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.ManifestPath == "" {
-		return nil, fmt.Errorf("%s: %w", in.Name(), ErrNoManifest)
+	if o.name = in.Name(); in.ManifestPath == "" {
+		return nil, fmt.Errorf("%s: %w", o.name, ErrNoManifest)
 	}
 	if o.Manifest, err = manifest.ParsePartial(in.Manifest); err == nil {
 		err = json.Unmarshal(in.Manifest, &o.fields)
@@ -110,6 +111,14 @@ func (o *Origin) Open(ctx context.Context, opts OpenOptions) (err error) {
 		return fmt.Errorf("%s: %w", in.Name(), err)
 	}
 	return nil
+}
+
+// named puts the name of the origin to an error that tells of a fault of it.
+func (o *Origin) named(err error) error {
+	if o != nil && (errors.Is(err, zpl.ErrOrigin) || errors.Is(err, zvol.ErrOrigin)) {
+		return fmt.Errorf("%s: %w", o.name, err)
+	}
+	return err
 }
 
 // Close closes what Open opened.

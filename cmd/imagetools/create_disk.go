@@ -176,6 +176,9 @@ func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, a
 	if err != nil {
 		return nil, withHint(err)
 	}
+	if size := res.Manifest.ImageSize * mebibyte; o.origin.found != nil && out.Volume.Size == 0 && size-d.Size >= mebibyte && !o.Quiet {
+		fmt.Fprintf(env.Stderr, "note: the disk is smaller than its origin, whose %s the volume keeps; what is behind the disk is zeros\n", cli.Size(size))
+	}
 	return res, nil
 }
 

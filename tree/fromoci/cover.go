@@ -4,7 +4,7 @@ import "imagetools/tree"
 
 // cover is what upper layers have, by path, so that what they hide in lower ones need not be kept.
 // It takes paths as they are: where links lead elsewhere it may be wrong, both ways.
-type cover map[string]coverKind
+type cover struct{ paths pathMap[coverKind] }
 
 type coverKind uint8
 
@@ -13,34 +13,31 @@ const (
 	coverBelow                       // all below it
 )
 
-func (c cover) add(ch *change) {
+func (c *cover) add(ch *change) {
 	if ch.path == "" {
 		return
 	}
 	switch ch.kind {
 	case addNode:
 		if ch.node.Mode.Type() == tree.TypeDir {
-			c[ch.path] |= coverName
+			*c.paths.at(ch.path) |= coverName
 			return
 		}
-		c[ch.path] |= coverName | coverBelow
+		*c.paths.at(ch.path) |= coverName | coverBelow
 	case addLink, takeAway:
-		c[ch.path] |= coverName | coverBelow
+		*c.paths.at(ch.path) |= coverName | coverBelow
 	case takeBelow:
-		c[ch.path] |= coverBelow
+		*c.paths.at(ch.path) |= coverBelow
 	}
 }
 
 // hides tells whether a file of a lower layer cannot be seen.
-func (c cover) hides(path string) bool {
-	if len(c) == 0 {
-		return false
-	}
-	if c["."]&coverBelow != 0 || c[path]&coverName != 0 {
-		return true
-	}
-	for i := range len(path) {
-		if path[i] == '/' && c[path[:i]]&coverBelow != 0 {
+func (c *cover) hides(path string) bool {
+	for kind, rest := range c.paths.along(path) {
+		if rest == "" {
+			return kind&coverName != 0
+		}
+		if kind&coverBelow != 0 {
 			return true
 		}
 	}

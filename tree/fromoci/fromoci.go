@@ -243,7 +243,7 @@ func (r *reader) read(ctx context.Context) (*tree.Tree, map[*tree.Node]bool, err
 		r.layers = append(r.layers, &layer{source: src, name: name})
 		r.total += src.Size
 	}
-	hidden := cover{}
+	var hidden cover
 	for i := len(r.layers) - 1; i >= 0; i-- {
 		l := r.layers[i]
 		err := r.scan(ctx, l,

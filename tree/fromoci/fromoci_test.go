@@ -123,6 +123,8 @@ func TestLayers(t *testing.T) {
 		{"directory for link", []list{{"dir x", "link d=x"}, {"dir d", "file d/a=2"}}, []string{"dir d", "file d/a=2", "dir x"}},
 		{"through a link", []list{{"dir usr/lib", "link lib=usr/lib"}, {"file lib/a=2"}}, []string{"link lib=usr/lib", "dir usr", "dir usr/lib", "file usr/lib/a=2"}},
 		{"whiteout through a link", []list{{"file usr/lib/a=1", "link lib=/usr/lib"}, {"file lib/.wh.a"}}, []string{"link lib=/usr/lib", "dir usr", "dir usr/lib"}},
+		{"whiteout through a link that is gone", []list{{"file usr/lib/a=1", "file usr/lib/b=2", "link lib=/usr/lib"}, {"file lib/.wh.a", "file .wh.lib", "file lib/.wh.b"}},
+			[]string{"dir usr", "dir usr/lib", "file usr/lib/b=2"}},
 		{"link out", []list{{"link d=../../../etc"}, {"file d/passwd=2"}}, []string{"link d=../../../etc", "dir etc", "file etc/passwd=2"}},
 		{"link of its own layer", []list{{"link d=e", "file d/f=1"}}, []string{"link d=e", "dir e", "file e/f=1"}},
 		{"hard link to a lower layer", []list{{"file a/f=1"}, {"hard b/g=a/f"}}, []string{"dir a", "file a/f=1", "dir b", "hard b/g=a/f"}},

@@ -18,7 +18,7 @@ type merger struct {
 	dirPath string // the directory of the change before, since the next one is likely there
 	dir     *tree.Node
 
-	gone map[string]*tree.Node // what the present layer has taken away
+	gone *pathMap[*tree.Node] // what the present layer has taken away
 }
 
 func newMerger() *merger {
@@ -29,7 +29,7 @@ func newMerger() *merger {
 // apply lays a layer over what is there. Whiteouts come first: they are about lower layers,
 // wherever they stand.
 func (m *merger) apply(changes []change, fault func(c *change, err error)) {
-	m.gone = make(map[string]*tree.Node)
+	m.gone = new(pathMap[*tree.Node])
 	beside := make(map[string]*tree.Node)
 	m.forget()
 	for i := range changes {
@@ -151,7 +151,7 @@ func (m *merger) take(c *change) error {
 			names = append(names, e.Name)
 		}
 		for _, name := range names {
-			m.gone[prefix+name] = dir.Lookup(name)
+			*m.gone.at(prefix + name) = dir.Lookup(name)
 			if err := dir.Remove(name); err != nil {
 				return err
 			}
@@ -168,11 +168,8 @@ func (m *merger) take(c *change) error {
 	if n == nil {
 		return nil
 	}
-	m.gone[c.path] = n
-	if n.IsDir() {
-		defer m.forget()
-	}
-	return dir.Remove(name)
+	*m.gone.at(c.path) = n
+	return m.remove(dir, name, n)
 }
 
 // add puts a node in the place of what has the path. A directory stays, with what is in it, and
@@ -207,7 +204,7 @@ func (m *merger) become(dir, n *tree.Node) {
 	delete(m.implied, dir)
 }
 
-// remove takes a name away that a change replaces.
+// remove takes a name away.
 func (m *merger) remove(dir *tree.Node, name string, old *tree.Node) error {
 	if old.IsDir() || old.Mode.Type() == tree.TypeSymlink { // paths through it lead elsewhere now
 		m.forget()
@@ -262,19 +259,14 @@ func (m *merger) target(path string) (*tree.Node, error) {
 	if n != nil {
 		return n, nil
 	}
-	for i := 0; i <= len(path); i++ {
-		if i < len(path) && path[i] != '/' {
-			continue
+	for n, rest := range m.gone.along(path) {
+		for part := range strings.SplitSeq(rest, "/") {
+			if part != "" && n != nil {
+				n = n.Lookup(part)
+			}
 		}
-		if n := m.gone[path[:i]]; n != nil {
-			for part := range strings.SplitSeq(strings.TrimPrefix(path[i:], "/"), "/") {
-				if part != "" && n != nil {
-					n = n.Lookup(part)
-				}
-			}
-			if n != nil {
-				return n, nil
-			}
+		if n != nil {
+			return n, nil
 		}
 	}
 	if err == nil || errors.Is(err, errNowhere) {

@@ -118,7 +118,7 @@ func (b *basis) compare(p *piece, s *scratch) error {
 type originError struct{ err error }
 
 func (e originError) Error() string { return "on the origin: " + e.err.Error() }
-func (e originError) Unwrap() error { return e.err }
+func (e originError) Unwrap() []error { return []error{ErrOrigin, e.err} }
 
 // appendSpan joins spans that touch.
 func appendSpan(list []span, s span) []span {

@@ -64,6 +64,9 @@ func (p *Plan) Changes() Changes {
 // ErrLater says that an Origin is later than what is to build on it.
 var ErrLater = errors.New("it is later than what builds on it")
 
+// ErrOrigin says that it is the origin that a fault is of.
+var ErrOrigin = errors.New("origin")
+
 // Errors of an Origin that nothing can be built on.
 var (
 	errByteOrder = errors.New("a big-endian stream: an increment on it is not possible")

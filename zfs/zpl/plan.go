@@ -102,7 +102,7 @@ type xattrDir struct {
 func NewPlan(ctx context.Context, t *tree.Tree, opts Options) (*Plan, error) {
 	p := &Plan{opts: opts, tree: t, xattrOf: make(map[uint32]uint64), aclOf: make(map[uint32]uint64)}
 	if err := p.setOrigin(); err != nil {
-		return nil, fmt.Errorf("origin: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrOrigin, err)
 	}
 	if err := p.checkOptions(); err != nil {
 		return nil, fmt.Errorf("zpl: %w", err)
@@ -115,7 +115,7 @@ func NewPlan(ctx context.Context, t *tree.Tree, opts Options) (*Plan, error) {
 	p.objects = make([]uint32, len(p.nodes))
 	if p.inc != nil {
 		if err := p.match(ctx); err != nil {
-			return nil, fmt.Errorf("origin: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrOrigin, err)
 		}
 	}
 	if err := p.digest(ctx); err != nil {
@@ -123,7 +123,7 @@ func NewPlan(ctx context.Context, t *tree.Tree, opts Options) (*Plan, error) {
 	}
 	if p.inc != nil {
 		if err := p.settle(ctx); err != nil {
-			return nil, fmt.Errorf("origin: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrOrigin, err)
 		}
 	} else if err := p.number(); err != nil {
 		return nil, fmt.Errorf("zpl: %w", err)

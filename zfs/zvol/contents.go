@@ -154,7 +154,7 @@ func (p *Plan) nextData(off int64) (start, end int64, err error) {
 	case originErr == io.EOF:
 		return start, end, err
 	case originErr != nil:
-		return 0, 0, fmt.Errorf("origin: %w", originErr)
+		return 0, 0, fmt.Errorf("%w: %w", ErrOrigin, originErr)
 	case err == io.EOF || from < start:
 		return from, to, nil
 	}

@@ -9,7 +9,8 @@ import (
 	"imagetools/zfs/stream"
 )
 
-// Errors that [NewPlan] wraps if a volume cannot be built on another one: all are ErrOrigin.
+// Errors that [NewPlan] wraps if a volume cannot be built on another one, or that cannot be read:
+// all are ErrOrigin.
 var (
 	ErrOrigin = errors.New("the origin")
 	ErrLater  = errors.New("it is later than what builds on it")
@@ -110,7 +111,7 @@ func (p *Plan) compare(c *chunk) error {
 	there := old[:max(0, min(int64(len(old)), p.opts.Origin.Size-c.off))]
 	clear(old[len(there):])
 	if n, err := p.opts.Origin.ReadAt(there, c.off); n < len(there) {
-		return fmt.Errorf("origin: %w", err)
+		return fmt.Errorf("%w: %w", ErrOrigin, err)
 	}
 	for at := 0; at < len(buf); at += p.opts.BlockSize {
 		b := buf[at:][:p.opts.BlockSize]
