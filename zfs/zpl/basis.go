@@ -117,7 +117,7 @@ func (b *basis) compare(p *piece, s *scratch) error {
 // originError says that it is the origin that cannot be read.
 type originError struct{ err error }
 
-func (e originError) Error() string { return "on the origin: " + e.err.Error() }
+func (e originError) Error() string   { return "on the origin: " + e.err.Error() }
 func (e originError) Unwrap() []error { return []error{ErrOrigin, e.err} }
 
 // appendSpan joins spans that touch.
