@@ -44,12 +44,12 @@ func TestCover(t *testing.T) {
 	}
 }
 
-// TestCoverLongPath would not end if all beginnings of a path were looked up by themselves.
+// TestCoverLongPath would take minutes if all beginnings of a path were looked up by themselves.
 func TestCoverLongPath(t *testing.T) {
 	long := strings.Repeat("a/", 1<<19) + "a"
 	var c cover
 	c.add(&change{path: long, kind: takeAway})
-	for range 20 {
+	for range 5 {
 		if c.hides(long[2:]) || !c.hides(long+"/b") || !c.hides(long) {
 			t.Fatal("wrong")
 		}
