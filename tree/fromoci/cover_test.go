@@ -10,7 +10,7 @@ import (
 func TestCover(t *testing.T) {
 	dir := func(path string) *change { return &change{path: path, node: tree.NewDir(0o755)} }
 	file := func(path string) *change { return &change{path: path, node: &tree.Node{Mode: tree.TypeFile}} }
-	all := []string{".", "a", "a/b", "a/b/c", "a/bc", "b"}
+	all := []string{"a", "a/b", "a/b/c", "a/bc", "b"}
 	for _, test := range []struct {
 		name   string
 		add    []*change
@@ -34,7 +34,7 @@ func TestCover(t *testing.T) {
 		}
 		var hidden []string
 		for _, path := range all {
-			if path != "." && c.hides(path) {
+			if c.hides(path) {
 				hidden = append(hidden, path)
 			}
 		}
