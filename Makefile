@@ -2,6 +2,8 @@
 # make demo     make a seed, and images of it and of a real tree, and check them; needs Go, git
 #               and make alone
 # make test     install what the tests need (apt, as root) and run all of them
+# make attack   the tests that repeat an attack, with their full numbers; hours. RUN=TestAttackX
+#               does one of them
 # make bench    compare with tar, gzip, pigz, libdeflate and zfs-fuse (apt, as root)
 
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
@@ -9,10 +11,11 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 COMMANDS := create-base-images create-image create-seed create-smf-repo install-base install-image
 TARGETS := illumos/amd64 linux/amd64 linux/arm64 darwin/arm64
 FUZZTIME ?= 60s
+RUN ?= TestAttack
 
 export CGO_ENABLED := 0
 
-.PHONY: build demo test oracles bench lint fuzz cross clean
+.PHONY: build demo test attack oracles bench lint fuzz cross clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)' -o imagetools ./cmd/imagetools
@@ -35,6 +38,9 @@ oracles:
 
 test: oracles
 	./test/run
+
+attack: oracles
+	./test/attack/run '$(RUN)'
 
 bench: oracles
 	go run ./test/bench
