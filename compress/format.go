@@ -2,6 +2,7 @@ package compress
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 )
 
@@ -45,17 +46,26 @@ func (f Format) Extension() string {
 	return ""
 }
 
-// detectBytes is the number of bytes that detect looks at.
+// detectBytes is the number of bytes that tell a format, behind skippable frames of zstd.
 const detectBytes = 10
 
-// detect tells the format of a stream by how it begins.
-func detect(start []byte) Format {
+// Detect tells the format of a stream that begins with start; None stands for any other.
+//
+// A zstd file may begin with skippable frames, such as pzstd writes, which lz4 has as well: what
+// follows them decides, and if that is not in start, or nothing follows, they count as zstd.
+func Detect(start []byte) Format {
+	if rest, skipped := SkipFrames(start); skipped {
+		if len(rest) >= len(zstdMagic) && !bytes.HasPrefix(rest, zstdMagic) {
+			return None
+		}
+		return Zstd
+	}
 	switch {
 	case bytes.HasPrefix(start, []byte{0x1f, 0x8b, 8}):
 		return Gzip
 	case bytes.HasPrefix(start, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
 		return XZ
-	case bytes.HasPrefix(start, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case bytes.HasPrefix(start, zstdMagic):
 		return Zstd
 	case isBzip2(start):
 		return Bzip2
@@ -72,4 +82,31 @@ func isBzip2(start []byte) bool {
 	block := start[4:detectBytes]
 	return bytes.Equal(block, []byte{0x31, 0x41, 0x59, 0x26, 0x53, 0x59}) ||
 		bytes.Equal(block, []byte{0x17, 0x72, 0x45, 0x38, 0x50, 0x90})
+}
+
+var zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+
+// skippable tells whether start begins with a skippable frame (RFC 8878, section 3.1.2).
+func skippable(start []byte) bool {
+	return len(start) >= 4 && start[0]&0xf0 == 0x50 && start[1] == 0x2a && start[2] == 0x4d && start[3] == 0x18
+}
+
+// skippableHeader is the size of the header of such a frame: the magic number and a length.
+const skippableHeader = 8
+
+// SkipFrames returns what follows the skippable frames, of zstd or lz4, that start begins with, and
+// tells whether there are any. What follows them farther on is nil.
+func SkipFrames(start []byte) (rest []byte, skipped bool) {
+	for skippable(start) {
+		skipped = true
+		if len(start) < skippableHeader {
+			return nil, true
+		}
+		n := uint64(binary.LittleEndian.Uint32(start[4:])) + skippableHeader
+		if n > uint64(len(start)) {
+			return nil, true
+		}
+		start = start[n:]
+	}
+	return start, skipped
 }

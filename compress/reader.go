@@ -19,10 +19,13 @@ const zstdWindow = 128 << 20
 func NewReader(r io.Reader, opts Options) (io.ReadCloser, Format, error) {
 	src := newSource(r)
 	start, err := src.r.Peek(detectBytes)
+	if skippable(start) {
+		start, err = src.r.Peek(sourceBuffer)
+	}
 	if err != nil && err != io.EOF {
 		return nil, "", fmt.Errorf("read: %w", err)
 	}
-	format := detect(start)
+	format := Detect(start)
 	switch format {
 	case Gzip:
 		return &closer{r: newGzipReader(src, opts.workers(gzipWorkers))}, Gzip, nil
