@@ -15,27 +15,51 @@ var (
 	imageFrame = regexp.MustCompile(`^(|\.|blobs|blobs/sha256|blobs/sha512|oci-layout|index\.json|manifest\.json|repositories|[0-9a-f]{64})$`)
 )
 
+// Recogniser tells the archive of an image from a root file system, by the names of its first
+// members in their order. The zero value is ready.
+type Recogniser struct {
+	count  int
+	marked bool // a name came that archives of images have
+	closed bool // no further name changes the answer
+	found  bool
+}
+
+// Open tells whether the members so far may be those of the archive of an image, and a further one
+// decides.
+func (r *Recogniser) Open() bool { return !r.closed }
+
+// Member takes the name of the next member.
+func (r *Recogniser) Member(name string) {
+	if r.closed {
+		return
+	}
+	const most = 64
+	name = strings.Trim(strings.TrimPrefix(name, "./"), "/")
+	switch r.count++; {
+	case imagePart.MatchString(name):
+		r.closed, r.found = true, true
+	case !imageFrame.MatchString(name) || r.count == most:
+		r.closed = true
+	}
+	r.marked = r.marked || name == layoutFile || name == dockerFile
+}
+
+// IsArchive tells whether the members are those of the archive of an image. whole says that all of
+// them were given.
+func (r *Recogniser) IsArchive(whole bool) bool { return r.found || whole && r.marked && !r.closed }
+
 // IsArchive tells whether the tar in r, which is not compressed, is the archive of an image and
 // not a root file system: by its first members, as many as r has of them.
 func IsArchive(r io.Reader) bool {
-	const most = 64
-	marked := false
-	t := tar.NewReader(r)
-	for range most {
+	var is Recogniser
+	for t := tar.NewReader(r); is.Open(); {
 		hdr, err := t.Next()
 		if err != nil {
-			return err == io.EOF && marked
+			return is.IsArchive(err == io.EOF)
 		}
-		name := strings.Trim(strings.TrimPrefix(hdr.Name, "./"), "/")
-		switch {
-		case imagePart.MatchString(name):
-			return true
-		case !imageFrame.MatchString(name):
-			return false
-		}
-		marked = marked || name == layoutFile || name == dockerFile
+		is.Member(hdr.Name)
 	}
-	return false
+	return is.IsArchive(false)
 }
 
 // IsPart tells whether a name may be one at the top of the archive of an image.
