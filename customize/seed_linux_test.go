@@ -15,6 +15,7 @@ import (
 
 	"imagetools/base"
 	"imagetools/customize"
+	"imagetools/internal/required"
 	"imagetools/overlay"
 	"imagetools/rootfs"
 	"imagetools/rootfs/rootfstest"
@@ -25,11 +26,7 @@ import (
 // realSeed is a root with the real files of a smartos-live build, as a seed has them: those of
 // the overlay on top of those of illumos.
 func realSeed(t *testing.T) *rootfs.FS {
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "testdata")
-	}
-	dir = filepath.Join(dir, "smartos-live")
+	dir := required.Data(t, "smartos-live")
 	manifest, err := os.ReadFile(filepath.Join(dir, "manifest.gen"))
 	if err != nil {
 		oracle.Unavailable(t, errors.New("no files of smartos-live here (IMAGETOOLS_TESTDATA)"))

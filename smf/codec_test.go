@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imagetools/internal/required"
 	"imagetools/smf"
 	"imagetools/smf/internal/smftest"
 )
@@ -60,7 +61,7 @@ func TestRealDatabases(t *testing.T) {
 
 // TestRealContents writes what real imports gave.
 func TestRealContents(t *testing.T) {
-	dir := smftest.Path(t, ".")
+	dir := required.Data(t)
 	texts, err := filepath.Glob(dir + "/smf-*/*.txt*")
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imagetools/internal/required"
 	"imagetools/smf"
 	"imagetools/smf/bundle"
 	"imagetools/smf/internal/smftest"
@@ -42,7 +43,7 @@ func importAll(t testing.TB, repo *smf.Repository, manifests ...[]byte) {
 // was written as a database and read again.
 func TestRealManifests(t *testing.T) {
 	tests := map[string]string{"smf-expected/everything.xml": "smf-expected/everything.txt"}
-	manifests := smftest.Path(t, "smf-manifests")
+	manifests := required.Data(t, "smf-manifests")
 	expected, err := filepath.Glob(filepath.Join(manifests, "expected", "*.txt"))
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +83,7 @@ func xmlFiles(t testing.TB, dir string) (names []string) {
 }
 
 func TestRealBuild(t *testing.T) {
-	live, count := smftest.Path(t, "smartos-live"), 0
+	live, count := required.Data(t, "smartos-live"), 0
 	for _, root := range []string{"proto", "overlay/generic", "overlay/smartos"} {
 		dir := filepath.Join(live, root, "lib/svc/manifest")
 		for _, name := range xmlFiles(t, dir) {

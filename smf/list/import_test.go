@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imagetools/internal/required"
 	"imagetools/smf"
 	"imagetools/smf/internal/smftest"
 	"imagetools/smf/list"
@@ -110,7 +111,7 @@ func TestImportFaults(t *testing.T) {
 // classicRoots are those of the miniature build, with the classic tool's own manifest.
 func classicRoots(t testing.TB) list.Roots {
 	t.Helper()
-	roots := rootsOf(smftest.Path(t, "smartos-live"))
+	roots := rootsOf(required.Data(t, "smartos-live"))
 	roots.Own = t.TempDir()
 	write(t, filepath.Join(roots.Own, "system/mdata.xml"), string(smftest.Data(t, "smf-expected/imagetools-mdata.xml")))
 	return roots
@@ -123,7 +124,7 @@ func TestRealLists(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(small, "lib/svc"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.CopyFS(filepath.Join(small, "lib/svc/manifest"), os.DirFS(smftest.Path(t, "smf-manifests"))); err != nil {
+	if err := os.CopyFS(filepath.Join(small, "lib/svc/manifest"), os.DirFS(required.Data(t, "smf-manifests"))); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -158,7 +159,7 @@ func BenchmarkClassicList(b *testing.B) {
 // TestDefaultList: in a real build of 2015 the built-in list finds all but what came later, and
 // it says the same as the classic tool's list of what is in both.
 func TestDefaultList(t *testing.T) {
-	r, absent := importList(t, rootsOf(smftest.Path(t, "smartos-live")), list.Default())
+	r, absent := importList(t, rootsOf(required.Data(t, "smartos-live")), list.Default())
 	if d := cmp.Diff([]string{"system/process-security.xml"}, absent); d != "" {
 		t.Errorf("absent (-want +got)\n%s", d)
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"imagetools/internal/required"
 	"imagetools/test/imgmanifest"
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
@@ -107,7 +108,7 @@ func gunzip(t *testing.T, image string) string {
 func debianRoot(t *testing.T) string {
 	t.Helper()
 	requireMmdebstrap(t)
-	return script(t, "./debian-root")
+	return script(t, "debian-root")
 }
 
 func requireMmdebstrap(t *testing.T) {
@@ -118,15 +119,13 @@ func requireMmdebstrap(t *testing.T) {
 }
 
 // script runs a script that makes something once, and returns the path that it prints.
-func script(t *testing.T, args ...string) string {
+func script(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	path, err := required.Prepare("test/conformance/"+name, args...)
 	if err != nil {
-		t.Fatalf("%v: %v", args, err)
+		required.Unavailable(t, err)
 	}
-	return strings.TrimSpace(string(out))
+	return path
 }
 
 func has(program string) bool {

@@ -140,7 +140,7 @@ func TestIncrementsZFSFuse(t *testing.T) {
 func TestIncrementVim(t *testing.T) {
 	t.Parallel()
 	judge := oracle.RequireJudge(t)
-	base, vim := debianRoot(t), script(t, "./debian-vim")
+	base, vim := debianRoot(t), script(t, "debian-vim")
 	dir := t.TempDir()
 	build := func(args ...string) string {
 		image, manifest := createImage(t, dir, append(args, "--lx-profile", "none")...)
@@ -178,7 +178,7 @@ func size(t *testing.T, path string) int64 {
 func TestIncrementVimZFSFuse(t *testing.T) {
 	t.Parallel()
 	fuse := oracle.RequireZFSFuse(t)
-	base, vim := debianRoot(t), script(t, "./debian-vim")
+	base, vim := debianRoot(t), script(t, "debian-vim")
 	dir := t.TempDir()
 	origin, _ := createImage(t, dir, "--type", "lx-dataset", "--lx-profile", "none", "--zpl", "4", "debian-1.0", base)
 	increment, _ := createImage(t, dir, "--lx-profile", "none", "--zpl", "4", "--origin", origin, "debian-1.1", vim)

@@ -21,7 +21,7 @@ func lxRoot(t *testing.T, release string) string {
 		return debianRoot(t)
 	}
 	requireMmdebstrap(t)
-	return script(t, "./lx-root", release)
+	return script(t, "lx-root", release)
 }
 
 // finished is what create-image says of an lx image.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"imagetools/image"
+	"imagetools/internal/required"
 	"imagetools/test/oracle"
 	"imagetools/test/reference"
 	"imagetools/zfs/stream"
@@ -71,16 +72,9 @@ func TestVerifyTorture(t *testing.T) {
 // publicStreams are the paths of the published test streams, which are no part of the repository.
 func publicStreams(t *testing.T) []string {
 	t.Helper()
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "testdata")
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "streams", "*.zsend.bz2"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(paths) == 0 {
-		oracle.Unavailable(t, errors.New("no published streams here (IMAGETOOLS_TESTDATA)"))
+	paths, err := filepath.Glob(filepath.Join(required.Data(t, "streams"), "*.zsend.bz2"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("%d streams, %v", len(paths), err)
 	}
 	return paths
 }

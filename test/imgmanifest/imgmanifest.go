@@ -14,20 +14,18 @@ package imgmanifest
 
 import (
 	"bufio"
-	"bytes"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
+
+	"imagetools/internal/required"
 )
 
 var (
-	//go:embed prepare
-	prepareScript string
 	//go:embed validate.js
 	validateScript string
 )
@@ -55,16 +53,12 @@ func Require(t testing.TB) *Validator {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		missing(t, "no node on this machine: %v", err)
+		required.Unavailable(t, fmt.Errorf("node: %w", err))
 	}
-	prepare := exec.CommandContext(t.Context(), "bash", "-c", prepareScript)
-	var stderr bytes.Buffer
-	prepare.Stderr = &stderr
-	folder, err := prepare.Output()
+	dir, err := required.Prepare("test/imgmanifest/prepare")
 	if err != nil {
-		missing(t, "cannot install npm imgmanifest: %v\n%s", err, stderr.Bytes())
+		required.Unavailable(t, err)
 	}
-	dir := strings.TrimSpace(string(folder))
 	t.Logf("imgmanifest: %s", dir)
 
 	cmd := exec.CommandContext(t.Context(), node, "--no-deprecation", "--eval", validateScript, dir)
@@ -85,14 +79,6 @@ func Require(t testing.TB) *Validator {
 		_ = cmd.Wait()
 	})
 	return &Validator{in: in, out: bufio.NewReader(out)}
-}
-
-func missing(t testing.TB, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("IMAGETOOLS_REQUIRE_ORACLES") == "1" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 // Validate returns what imgmanifest finds in a manifest, given as JSON text, for one reader:

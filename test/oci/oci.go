@@ -17,36 +17,13 @@ import (
 	"testing"
 	"time"
 
-	"imagetools/test/oracle"
+	"imagetools/internal/required"
 )
 
 // Tools are the programs.
 type Tools struct{ dir string }
 
-var prepared = sync.OnceValues(func() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	script := filepath.Join("test", "oci", "prepare")
-	for {
-		if _, err := os.Stat(filepath.Join(dir, script)); err == nil {
-			break
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("%s is in no folder above the working directory", script)
-		}
-		dir = filepath.Dir(dir)
-	}
-	var stderr bytes.Buffer
-	cmd := exec.Command("bash", filepath.Join(dir, script))
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s: %w\n%s", script, err, &stderr)
-	}
-	return strings.TrimSpace(string(out)), nil
-})
+var prepared = sync.OnceValues(func() (string, error) { return required.Prepare("test/oci/prepare") })
 
 // Require returns the programs. Where they cannot be had, the test is skipped, or fails if
 // $IMAGETOOLS_REQUIRE_ORACLES is 1.
@@ -54,7 +31,7 @@ func Require(t testing.TB) *Tools {
 	t.Helper()
 	dir, err := prepared()
 	if err != nil {
-		oracle.Unavailable(t, err)
+		required.Unavailable(t, err)
 	}
 	t.Logf("programs for container images: %s", filepath.Base(dir))
 	return &Tools{dir}

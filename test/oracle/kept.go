@@ -4,11 +4,14 @@ package oracle
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"imagetools/internal/required"
 )
 
 // keptFor is how long a folder of the cache stays that nobody uses.
@@ -17,6 +20,8 @@ const keptFor = 24 * time.Hour
 // Kept returns the folder NAME-KEY of the cache ($IMAGETOOLS_CACHE, by default imagetools in the
 // user's cache). If it is missing one process fills it, for which others wait, and it gets its
 // name when it is complete. Then those of other keys go that were not used for a day.
+//
+// Unless [required.All] is true nothing is filled: the error is [required.ErrNotPrepared].
 func Kept(name, key string, fill func(dir string) error) (string, error) {
 	cache := os.Getenv("IMAGETOOLS_CACHE")
 	if cache == "" {
@@ -30,6 +35,10 @@ func Kept(name, key string, fill func(dir string) error) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	final := filepath.Join(cache, name+"-"+key)
+	if _, err := os.Stat(final); err != nil && !required.All() {
+		return "", fmt.Errorf("%s: %w", name, required.ErrNotPrepared)
+	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", err
 	}
@@ -41,7 +50,6 @@ func Kept(name, key string, fill func(dir string) error) (string, error) {
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
 		return "", &os.PathError{Op: "lock", Path: lock.Name(), Err: err}
 	}
-	final := filepath.Join(cache, name+"-"+key)
 	now := time.Now()
 	if err := os.Chtimes(final, now, now); err == nil || !errors.Is(err, os.ErrNotExist) {
 		return final, err

@@ -8,11 +8,18 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"imagetools/internal/required"
 )
 
 func TestKept(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("IMAGETOOLS_CACHE", cache)
+	t.Setenv("IMAGETOOLS_REQUIRE_ORACLES", "")
+	if _, err := Kept("things", "one", nil); !errors.Is(err, required.ErrNotPrepared) {
+		t.Errorf("where nothing is prepared: %v", err)
+	}
+	t.Setenv("IMAGETOOLS_REQUIRE_ORACLES", "1")
 	filled := 0
 	fill := func(dir string) error {
 		filled++

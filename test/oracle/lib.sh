@@ -78,9 +78,11 @@ private_apt() {
 	touch "$dir/updated"
 }
 
-# locked FILE COMMAND... runs the command while no other process holds the lock.
+# locked FILE COMMAND... runs the command, which prepares something, while no other process holds
+# the lock.
 locked() {
 	local file=$1
+	[ -z "${IMAGETOOLS_PREPARED_ONLY:-}" ] || die "not prepared: run make oracles"
 	shift
 	mkdir -p "$(dirname "$file")"
 	exec 9>"$file"

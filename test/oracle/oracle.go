@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"imagetools/internal/required"
 	"imagetools/test/oracle/listing"
 )
 
@@ -64,18 +65,10 @@ var parts sync.Map // name → func() (part, error)
 // prepared runs the script prepare for a part, once per process.
 func prepared(name string) (part, error) {
 	once, _ := parts.LoadOrStore(name, sync.OnceValues(func() (part, error) {
-		script, err := script("prepare")
+		dir, err := required.Prepare("test/oracle/prepare", name)
 		if err != nil {
 			return part{}, err
 		}
-		var stderr bytes.Buffer
-		cmd := exec.Command("bash", script, name)
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			return part{}, fmt.Errorf("prepare %s: %w\n%s(is all of test/oracle/install there?)", name, err, &stderr)
-		}
-		dir := strings.TrimSpace(string(out))
 		version, err := os.ReadFile(filepath.Join(dir, "version"))
 		if err != nil {
 			return part{}, err
@@ -83,24 +76,6 @@ func prepared(name string) (part, error) {
 		return part{dir, strings.TrimSpace(string(version))}, nil
 	}))
 	return once.(func() (part, error))()
-}
-
-// script finds a script of test/oracle from a test's working directory.
-func script(name string) (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		path := filepath.Join(dir, "test", "oracle", name)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("test/oracle/%s is in no folder above the working directory", name)
-		}
-		dir = filepath.Dir(dir)
-	}
 }
 
 func require(t testing.TB, name string) part {
@@ -116,10 +91,7 @@ func require(t testing.TB, name string) part {
 // Unavailable skips a test for a reason, or fails it where nothing may be skipped.
 func Unavailable(t testing.TB, reason error) {
 	t.Helper()
-	if os.Getenv("IMAGETOOLS_REQUIRE_ORACLES") == "1" {
-		t.Fatal(reason)
-	}
-	t.Skip(reason)
+	required.Unavailable(t, reason)
 }
 
 // RefusedError says that a ZFS did not take a stream.

@@ -10,18 +10,16 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"imagetools/internal/required"
 )
 
 // publicStream unpacks one of the published test streams, or skips the test.
 func publicStream(t *testing.T, name string) string {
 	t.Helper()
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = "../../../shared/testdata"
-	}
-	f, err := os.Open(filepath.Join(dir, "streams", name+".zsend.bz2"))
+	f, err := os.Open(required.Data(t, "streams", name+".zsend.bz2"))
 	if err != nil {
-		t.Skip("no published streams here (IMAGETOOLS_TESTDATA): ", err)
+		t.Fatal(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(bzip2.NewReader(f))

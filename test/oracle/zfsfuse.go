@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imagetools/internal/required"
 )
 
 // ZFSFuse is zfs-fuse 0.7 (pool version 23, ZPL version 4), which runs on the
@@ -171,7 +173,7 @@ func (z *ZFSFuse) Send(ctx context.Context, source, command string) (time.Durati
 // session runs one of the scripts in zfs-fuse/ beside a daemon of its own, and
 // hands its folder to read before that is removed.
 func (z *ZFSFuse) session(ctx context.Context, name string, env, args []string, read func(work string, err error) error) error {
-	session, err := script("zfs-fuse/session")
+	session, err := required.Path("test/oracle/zfs-fuse/session")
 	if err != nil {
 		return err
 	}

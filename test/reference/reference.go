@@ -17,12 +17,14 @@
 package reference
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"imagetools/internal/required"
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
 )
@@ -62,6 +64,9 @@ func require(t testing.TB, s source) []Stream {
 		oracle.Unavailable(t, err)
 	}
 	dir, err := s.prepare(m)
+	if errors.Is(err, required.ErrNotPrepared) {
+		required.Unavailable(t, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

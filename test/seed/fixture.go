@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,52 +14,19 @@ import (
 	"testing"
 	"time"
 
+	"imagetools/internal/required"
+
 	"golang.org/x/sys/unix"
-
-	"imagetools/test/oracle"
 )
-
-// testdata returns a path in $IMAGETOOLS_TESTDATA, by default shared/testdata beside the
-// checkout.
-func testdata(elem ...string) (string, error) {
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		top, err := checkout()
-		if err != nil {
-			return "", err
-		}
-		dir = filepath.Join(top, "../shared/testdata")
-	}
-	path := filepath.Join(append([]string{dir}, elem...)...)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("no test data (IMAGETOOLS_TESTDATA): %w", err)
-	}
-	return path, nil
-}
-
-// checkout is the folder with go.mod.
-func checkout() (string, error) {
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, e := os.Stat(filepath.Join(dir, "go.mod")); e == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("no go.mod above the working folder")
-		}
-		dir = filepath.Dir(dir)
-	}
-	return "", err
-}
 
 // Original is the path of the script that does what the classic create-seed does.
 func Original(t testing.TB) string {
 	t.Helper()
-	top, err := checkout()
+	path, err := required.Path("test/seed/original")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(top, "test/seed/original")
+	return path
 }
 
 // Moment is when the first file of the build was made; each further one is a second later.
@@ -69,8 +35,8 @@ var Moment = time.Date(2015, 4, 30, 12, 0, 0, 0, time.UTC)
 // Build is [Prepare] in a test, which ends if there is no test data.
 func Build(t testing.TB, dir string) {
 	t.Helper()
-	if _, err := testdata("smartos-live"); err != nil {
-		oracle.Unavailable(t, err)
+	if _, err := required.FindData("smartos-live"); err != nil {
+		required.Unavailable(t, err)
 	}
 	if err := Prepare(dir); err != nil {
 		t.Fatal(err)
@@ -80,7 +46,7 @@ func Build(t testing.TB, dir string) {
 // Prepare copies the miniature build of the test data into dir, which it makes, and gives it back
 // what a checkout does not keep: empty directories, links, modes and times.
 func Prepare(dir string) error {
-	from, err := testdata("smartos-live")
+	from, err := required.FindData("smartos-live")
 	if err == nil {
 		err = copyBuild(from, dir)
 	}
@@ -186,9 +152,9 @@ func stamp(dir string) error {
 // Repository writes the repository that the real importer made of the classic list to a file.
 func Repository(t testing.TB, path string) {
 	t.Helper()
-	from, err := testdata("smf-expected", "imagetools-list.repository.db.gz")
+	from, err := required.FindData("smf-expected", "imagetools-list.repository.db.gz")
 	if err != nil {
-		oracle.Unavailable(t, err)
+		required.Unavailable(t, err)
 	}
 	if err := unpack(from, path); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package smartos
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"imagetools/base"
+	"imagetools/internal/required"
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
 )
@@ -70,6 +72,9 @@ func MakeBaseImages(t *testing.T) string {
 		}
 		return nil
 	})
+	if errors.Is(err, required.ErrNotPrepared) {
+		required.Unavailable(t, err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

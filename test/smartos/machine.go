@@ -36,6 +36,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"imagetools/internal/required"
 	"imagetools/test/oracle"
 )
 
@@ -116,20 +117,7 @@ func RunThen(t *testing.T, test func(t *testing.T, m *Machine), then func(t *tes
 }
 
 // prepare returns the folder with the platform of zones.
-func prepare() (string, error) {
-	root, err := moduleRoot()
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command("bash", filepath.Join(root, "test", "smartos", "prepare"))
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("prepare the platform of zones: %w\n%s", err, &stderr)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
+func prepare() (string, error) { return required.Prepare("test/smartos/prepare") }
 
 func moduleRoot() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()

@@ -7,41 +7,20 @@ import (
 	"compress/gzip"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"imagetools/internal/required"
 	"imagetools/smf"
 	"imagetools/smf/sqlite2/sqlitetest"
 )
 
-// Path is a file or folder of the test data in $IMAGETOOLS_TESTDATA, by default in
-// shared/testdata beside the project. Without it the test is skipped, or fails if
-// IMAGETOOLS_REQUIRE_ORACLES is 1.
-func Path(t testing.TB, name string) string {
-	t.Helper()
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	for up := ".."; dir == "" && len(up) < 20; up = filepath.Join(up, "..") {
-		if _, err := os.Stat(filepath.Join(up, "shared/testdata")); err == nil {
-			dir = filepath.Join(up, "shared/testdata")
-		}
-	}
-	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("IMAGETOOLS_REQUIRE_ORACLES") == "1" {
-			t.Fatalf("test data of SMF are required (IMAGETOOLS_TESTDATA): %v", err)
-		}
-		t.Skipf("no test data of SMF (IMAGETOOLS_TESTDATA): %v", err)
-	}
-	return path
-}
-
 // Data is a file of the test data, unpacked if its name ends in .gz.
 func Data(t testing.TB, name string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(Path(t, name))
+	data, err := os.ReadFile(required.Data(t, name))
 	if err == nil && strings.HasSuffix(name, ".gz") {
 		var z *gzip.Reader
 		if z, err = gzip.NewReader(bytes.NewReader(data)); err == nil {

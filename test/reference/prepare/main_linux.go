@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 
+	"imagetools/internal/required"
 	"imagetools/test/reference"
 )
 
 func main() {
+	os.Setenv(required.Variable, "1")
 	dirs, err := reference.Prepare()
 	for _, dir := range dirs {
 		fmt.Println(dir)

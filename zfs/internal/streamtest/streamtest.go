@@ -10,44 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"imagetools/internal/required"
 )
 
-// Dir is the folder of the streams: streams in $IMAGETOOLS_TESTDATA, by default in
-// shared/testdata beside the repository. Without it the test is skipped, or fails if
-// IMAGETOOLS_REQUIRE_ORACLES is 1.
+// Dir is the directory of the streams, see [required.Data].
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir := os.Getenv("IMAGETOOLS_TESTDATA")
-	if dir == "" {
-		dir = filepath.Join(root(t), "..", "shared", "testdata")
-	}
-	dir = filepath.Join(dir, "streams")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("IMAGETOOLS_REQUIRE_ORACLES") == "1" {
-			t.Fatalf("public streams are required: %v", err)
-		}
-		t.Skipf("no public streams: %v", err)
-	}
-	return dir
-}
-
-// root is the folder of go.mod, above the package under test.
-func root(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Fatal("no go.mod above the test")
-		}
-		dir = up
-	}
+	return required.Data(t, "streams")
 }
 
 const prefix, suffix = "openzfs-", ".zsend.bz2"
