@@ -4,6 +4,7 @@ package manifest
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,19 +20,64 @@ import (
 // change: with another one every image built again would get another UUID.
 var imageNamespace = uuid.MustParse("276291bb-6181-4196-be18-94a899e780e0")
 
-// UUID derives the UUID of an image from its name, its version and the guid of its snapshot, which
-// itself stands for the contents: the same image gets the same UUID wherever it is built. It is a
-// version 5 UUID over name, version and decimal guid with a zero byte between them, in the name
-// space 276291bb-6181-4196-be18-94a899e780e0.
-func UUID(name, version string, snapshotGUID uint64) string {
-	text := name + "\x00" + version + "\x00" + strconv.FormatUint(snapshotGUID, 10)
+// UUID derives the UUID of an image from what the image is: the same image gets the same UUID
+// wherever it is built, and one that differs gets another, since hosts and servers skip an image
+// whose UUID they have. m says what the image is, and the guid of its snapshot stands for the
+// contents.
+//
+// It is a version 5 UUID in the name space 276291bb-6181-4196-be18-94a899e780e0, over name,
+// version, decimal guid and a JSON object, with a zero byte between them. The object has the
+// fields of the manifest that change what hosts and instances do with the image; see [identity].
+func UUID(m *Manifest, snapshotGUID uint64) string {
+	rest, _ := json.Marshal(identity{
+		Type: m.Type, OS: m.OS, Origin: m.Origin, Requirements: m.Requirements, Users: m.Users, BillingTags: m.BillingTags,
+		Traits: m.Traits, Tags: m.Tags, GeneratePasswords: m.GeneratePasswords, InheritedDirectories: m.InheritedDirectories,
+		NICDriver: m.NICDriver, DiskDriver: m.DiskDriver, CPUType: m.CPUType, ImageSize: m.ImageSize,
+	}) // fails on tags and traits that Marshal refuses as well, before the manifest is written
+	text := m.Name + "\x00" + m.Version + "\x00" + strconv.FormatUint(snapshotGUID, 10) + "\x00" + string(rest)
 	return uuid.NewSHA1(imageNamespace, []byte(text)).String()
+}
+
+// identity is what an image is, except for its name, its version and its contents. The other
+// fields of a [Manifest] describe the image (owner, description, homepage, eula, urn, icon), say
+// who may see it (public, acl, channels) or what became of it (state, disabled, activated,
+// published_at, error), or describe one file of it (files). The order and the names of the fields
+// must never change.
+type identity struct {
+	Type                 string         `json:"type"`
+	OS                   string         `json:"os"`
+	Origin               string         `json:"origin,omitempty"`
+	Requirements         *Requirements  `json:"requirements,omitempty"`
+	Users                []User         `json:"users,omitempty"`
+	BillingTags          []string       `json:"billing_tags,omitempty"`
+	Traits               map[string]any `json:"traits,omitempty"`
+	Tags                 map[string]any `json:"tags,omitempty"`
+	GeneratePasswords    *bool          `json:"generate_passwords,omitempty"`
+	InheritedDirectories []string       `json:"inherited_directories,omitempty"`
+	NICDriver            string         `json:"nic_driver,omitempty"`
+	DiskDriver           string         `json:"disk_driver,omitempty"`
+	CPUType              string         `json:"cpu_type,omitempty"`
+	ImageSize            int64          `json:"image_size,omitempty"`
 }
 
 // SplitNameVersion splits "base-64-20.4.0" at the last hyphen into the name "base-64" and the
 // version "20.4.0", and checks both parts by the rules for them.
 func SplitNameVersion(s string) (name, version string, err error) {
-	i := strings.LastIndexByte(s, '-')
+	return splitAt(s, strings.LastIndexByte(s, '-'))
+}
+
+// SplitNameVersion is the function of that name, except for an argument that is the name and the
+// version of m, joined by a hyphen: that splits where m does, hyphens in its version or not. m may
+// be nil.
+func (m *Manifest) SplitNameVersion(s string) (name, version string, err error) {
+	if m != nil && m.Name != "" && m.Version != "" && s == m.Name+"-"+m.Version {
+		return splitAt(s, len(m.Name))
+	}
+	return SplitNameVersion(s)
+}
+
+// splitAt splits s at the hyphen at i; -1 means that there is none.
+func splitAt(s string, i int) (name, version string, err error) {
 	if i < 0 {
 		return "", "", fmt.Errorf("manifest: image %q: must be NAME-VERSION, but has no hyphen", s)
 	}
@@ -75,7 +121,7 @@ type Options struct {
 
 	Name, Version string
 
-	// UUID, if empty here and in Base, is derived from Name, Version and SnapshotGUID.
+	// UUID, if empty here and in Base, is derived from SnapshotGUID and the manifest; see [UUID].
 	UUID         string
 	SnapshotGUID uint64
 
@@ -116,9 +162,6 @@ func New(o Options) *Manifest {
 	m.Name = cmp.Or(o.Name, m.Name)
 	m.Version = cmp.Or(o.Version, m.Version)
 	m.UUID = cmp.Or(o.UUID, m.UUID)
-	if m.UUID == "" {
-		m.UUID = UUID(m.Name, m.Version, o.SnapshotGUID)
-	}
 	m.Type = cmp.Or(o.Type, m.Type, TypeZone)
 	m.OS = cmp.Or(o.OS, m.OS, defaultOS(m.Type))
 	m.Owner = cmp.Or(o.Owner, m.Owner, NoOwner)
@@ -135,6 +178,9 @@ func New(o Options) *Manifest {
 	m.Public = cmp.Or(o.Public, m.Public, &isKnown)
 	creator, _ := m.Tags["creator"].(string)
 	creator = cmp.Or(o.Creator, creator, "sdc")
+	if o.Base != nil && (m.Name != o.Base.Name || m.Version != o.Base.Version) && strings.HasSuffix(m.URN, ":"+o.Base.Name+":"+o.Base.Version) {
+		m.URN = "" // it names the image that Base was written for
+	}
 	m.URN = cmp.Or(m.URN, "sdc:"+creator+":"+m.Name+":"+m.Version)
 
 	if m.Tags = maps.Clone(m.Tags); m.Tags == nil {
@@ -145,6 +191,9 @@ func New(o Options) *Manifest {
 		m.Tags["creator"] = o.Creator
 	}
 	m.Requirements = o.requirements(&m)
+	if m.UUID == "" {
+		m.UUID = UUID(&m, o.SnapshotGUID)
+	}
 	m.Files = slices.Clone(m.Files)
 	if o.File != nil {
 		file := *o.File

@@ -3,6 +3,8 @@
 package manifest_test
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ func TestNew(t *testing.T) {
 	}
 	family, _ := manifest.LookupKnown("base-64")
 	base64.Description, base64.Homepage = family.Description, family.Homepage
-	base64.UUID = manifest.UUID("base-64", "20.4.0", 12345678901234567890)
+	base64.UUID = manifest.UUID(base64, 12345678901234567890)
 
 	for _, test := range []struct {
 		name    string
@@ -92,15 +94,120 @@ func copyOf(t *testing.T, m *manifest.Manifest) string {
 // TestUUID pins the derivation: another value would give every image a new UUID.
 func TestUUID(t *testing.T) {
 	t.Parallel()
-	if got, want := manifest.UUID("base-64", "20.4.0", 1<<63), "d6e85c46-0944-5547-adfd-2751fb9c2293"; got != want {
+	m := manifest.New(manifest.Options{Name: "base-64", Version: "20.4.0", UUID: "u"})
+	if got, want := manifest.UUID(m, 1<<63), "9ac77391-0bbf-5b6c-b4cc-13e436b73767"; got != want {
 		t.Errorf("UUID = %s, want %s", got, want)
 	}
 	seen := map[string]bool{}
-	for _, u := range []string{manifest.UUID("a", "bc", 1), manifest.UUID("ab", "c", 1), manifest.UUID("a", "bc", 2), manifest.UUID("a", "bc1", 0)} {
+	for _, s := range []struct {
+		name, version string
+		guid          uint64
+	}{{"a", "bc", 1}, {"ab", "c", 1}, {"a", "bc", 2}, {"a", "bc1", 0}} {
+		u := manifest.UUID(&manifest.Manifest{Name: s.name, Version: s.version}, s.guid)
 		if seen[u] || u[14] != '5' {
 			t.Errorf("UUID %s", u)
 		}
 		seen[u] = true
+	}
+}
+
+// Two images that hosts treat in different ways must not have one UUID: the second of them would
+// not be installed. What only describes an image leaves its UUID as it is.
+func TestUUIDTellsManifestsApart(t *testing.T) {
+	t.Parallel()
+	describes := []string{
+		"V", "UUID", "Owner", "Description", "Homepage", "EULA", "URN", "Disabled", "Activated", "State", "PublishedAt", "Public",
+		"Error", "Files", "Icon", "ACL", "Channels",
+	}
+	base := func() *manifest.Manifest {
+		return manifest.New(manifest.Options{Name: "web", Version: "1.0", UUID: "u", SnapshotGUID: 7})
+	}
+	all := reflect.TypeFor[manifest.Manifest]()
+	for i := range all.NumField() {
+		field := all.Field(i).Name
+		m := base()
+		change(t, reflect.ValueOf(m).Elem().Field(i))
+		same := manifest.UUID(m, 7) == manifest.UUID(base(), 7)
+		if want := slices.Contains(describes, field); same != want {
+			t.Errorf("with another %s, the UUID is the same: %v, want %v", field, same, want)
+		}
+	}
+	requirements := reflect.TypeFor[manifest.Requirements]()
+	for i := range requirements.NumField() {
+		m := base()
+		change(t, reflect.ValueOf(m.Requirements).Elem().Field(i))
+		if manifest.UUID(m, 7) == manifest.UUID(base(), 7) {
+			t.Errorf("with another requirement %s, the UUID is the same", requirements.Field(i).Name)
+		}
+	}
+	empty := base()
+	empty.Users, empty.Traits = []manifest.User{}, map[string]any{}
+	if manifest.UUID(empty, 7) != manifest.UUID(base(), 7) {
+		t.Error("an empty list is not the same as none")
+	}
+}
+
+// change gives a field another value than it has.
+func change(t *testing.T, field reflect.Value) {
+	t.Helper()
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(field.String() + "x")
+	case reflect.Int, reflect.Int64:
+		field.SetInt(field.Int() + 1)
+	case reflect.Pointer:
+		new := reflect.New(field.Type().Elem())
+		if new.Elem().Kind() == reflect.Bool {
+			new.Elem().SetBool(field.IsNil() || !field.Elem().Bool())
+		}
+		field.Set(new)
+	case reflect.Slice:
+		field.Set(reflect.Append(field, reflect.Zero(field.Type().Elem())))
+	case reflect.Map:
+		value := reflect.ValueOf("x")
+		field.Set(reflect.MakeMap(field.Type()))
+		field.SetMapIndex(reflect.ValueOf("added"), value)
+	default:
+		t.Fatalf("a field of kind %v", field.Kind())
+	}
+}
+
+// A urn that a manifest to start from has for its own name and version is not that of another
+// image.
+func TestURNOfAnotherName(t *testing.T) {
+	t.Parallel()
+	base := &manifest.Manifest{Name: "web", Version: "1.0", URN: "sdc:jo:web:1.0"}
+	for _, test := range []struct{ name, version, want string }{
+		{"web", "1.0", "sdc:jo:web:1.0"}, {"web", "1.1", "sdc:sdc:web:1.1"}, {"app", "1.0", "sdc:sdc:app:1.0"},
+	} {
+		if got := manifest.New(manifest.Options{Base: base, Name: test.name, Version: test.version}).URN; got != test.want {
+			t.Errorf("%s %s: urn %q, want %q", test.name, test.version, got, test.want)
+		}
+	}
+}
+
+// What a manifest says is one version is not split at a hyphen in it.
+func TestSplitOfManifest(t *testing.T) {
+	t.Parallel()
+	const joined = "adminui-release-20161124-20161123T224055Z-g2c4c350"
+	for _, test := range []struct {
+		m             *manifest.Manifest
+		name, version string
+	}{
+		{&manifest.Manifest{Name: "adminui", Version: "release-20161124-20161123T224055Z-g2c4c350"}, "adminui", "release-20161124-20161123T224055Z-g2c4c350"},
+		{&manifest.Manifest{Name: "adminui"}, "adminui-release-20161124-20161123T224055Z", "g2c4c350"},
+		{&manifest.Manifest{Name: "adminui", Version: "g2c4c350"}, "adminui-release-20161124-20161123T224055Z", "g2c4c350"},
+		{&manifest.Manifest{}, "adminui-release-20161124-20161123T224055Z", "g2c4c350"},
+		{nil, "adminui-release-20161124-20161123T224055Z", "g2c4c350"},
+	} {
+		name, version, err := test.m.SplitNameVersion(joined)
+		if err != nil || name != test.name || version != test.version {
+			t.Errorf("%+v: %q, %q, %v", test.m, name, version, err)
+		}
+	}
+	odd := &manifest.Manifest{Name: "a:b", Version: "1-0"}
+	if _, _, err := odd.SplitNameVersion("a:b-1-0"); err == nil {
+		t.Error("a name that no manifest may have is taken from one")
 	}
 }
 

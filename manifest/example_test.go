@@ -32,7 +32,7 @@ func ExampleNew() {
 	// Output:
 	// {
 	//   "v": 2,
-	//   "uuid": "3c1c8ffc-edc9-58b1-ab53-1f7fc84f9fa7",
+	//   "uuid": "091b37cc-21c0-5c5b-8a6a-ea6a13f72b4f",
 	//   "owner": "00000000-0000-0000-0000-000000000000",
 	//   "name": "web-server",
 	//   "version": "1.0",

@@ -20,7 +20,7 @@ What IMAGE builds on is found by the UUIDs in the manifests, if those lie in the
 --origin names it else, the full one first.
 
 The manifest is that of IMAGE without its origin. It is another image, so the UUID is another one,
-by name, version and contents. NAME-VERSION is what the manifest of IMAGE has, unless it is given.
+by name, version, contents and kind. NAME-VERSION is what the manifest of IMAGE has, unless it is given.
 
 IMAGE is an image file or any other ZFS send stream, compressed or not; an image's manifest,
 which stands for the stream beside it; or "-" for standard input.
@@ -59,7 +59,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	f.StringVar(&opts.sourceSnapshot, "snapshot", "", "snapshot to take: its name, DATASET@SNAPSHOT, DATASET or its guid (default the last)")
 	f.IntVar(&opts.ZPL, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24")
 	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest whose fields win over those of IMAGE, \"-\" for standard input")
-	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
+	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version, contents and kind)")
 	f.StringVar(&opts.Description, "description", "", "what the image is")
 	f.StringVar(&opts.source.TmpDir, "tmpdir", "", "folder for the contents of a compressed stream while they are read (default $TMPDIR)")
 	opts.XattrNames = "linux"
