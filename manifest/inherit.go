@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 )
 
 // inheritable are the fields that an image made of a machine takes over from the one that the
@@ -107,4 +109,24 @@ func Derive(base, from *Manifest) *Manifest {
 		m.Tags = from.Tags
 	}
 	return &m
+}
+
+// Template returns what a new image takes over from a manifest to start from, and the names of the
+// fields that it does not. A manifest without files describes no image yet, and is taken as it is.
+// One with files is that of an image: what tells that image from others is left out, as [Derive]
+// does, except for name and version, which are defaults of the new ones.
+func Template(m *Manifest) (template *Manifest, left []string) {
+	if len(m.Files) == 0 {
+		return m, nil
+	}
+	t := Derive(nil, m)
+	t.Name, t.Version = m.Name, m.Version
+	from, to := reflect.ValueOf(*m), reflect.ValueOf(*t)
+	for i := range from.NumField() {
+		name, _, _ := strings.Cut(from.Type().Field(i).Tag.Get("json"), ",")
+		if name != "v" && name != "files" && !from.Field(i).IsZero() && to.Field(i).IsZero() {
+			left = append(left, name)
+		}
+	}
+	return t, left
 }

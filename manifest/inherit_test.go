@@ -97,3 +97,27 @@ func TestDerive(t *testing.T) {
 		t.Error("the base was changed")
 	}
 }
+
+// A manifest to start from hands on nothing that belongs to another image.
+func TestTemplateOfImage(t *testing.T) {
+	yes := true
+	m := &manifest.Manifest{
+		V: 2, UUID: "u", Owner: "o", Name: "n", Version: "1", Description: "d", URN: "urn", State: "active", PublishedAt: "p", Public: &yes,
+		Type: manifest.TypeZvol, OS: "os", Origin: "origin", Requirements: &manifest.Requirements{Brand: "kvm"}, Tags: map[string]any{"g": 1}, ImageSize: 7,
+	}
+	got, left := manifest.Template(m)
+	if got != m || left != nil {
+		t.Errorf("a manifest without files: %+v, without %q", got, left)
+	}
+	m.Files = []manifest.File{{}}
+	got, left = manifest.Template(m)
+	want := &manifest.Manifest{
+		Owner: "o", Name: "n", Version: "1", Description: "d", Public: &yes, Type: manifest.TypeZvol, OS: "os", Requirements: m.Requirements, Tags: m.Tags,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"uuid", "urn", "state", "published_at", "origin", "image_size"}, left); diff != "" {
+		t.Errorf("left out (-want +got):\n%s", diff)
+	}
+}

@@ -88,8 +88,9 @@ func newCreateImageCommand(env *cli.Env) *cobra.Command {
 		Use:   "create-image [flags] NAME-VERSION SOURCE",
 		Short: "Make an image and its manifest of a tree, a container image, a disk, an image or a dataset",
 		Long: `Create-image writes NAME-VERSION.zfs.gz, a compressed ZFS send stream, and NAME-VERSION.json,
-its manifest, into the output folder. NAME is all before the last hyphen. No ZFS and no root
-are needed for a directory, tar or disk, and the same one gives the same bytes on any machine.
+its manifest, into the output folder. NAME is everything before the last hyphen, unless
+NAME-VERSION is the joined name and version of the manifest of -m or of SOURCE. No ZFS and no
+root are needed for a directory, tar or disk, and the same one gives the same bytes on any machine.
 
 SOURCE is one of
   a directory, or a tar (plain, gzip, bzip2, xz or zstd; "-" is standard input): a root file
@@ -223,12 +224,12 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	output.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors, and ask nothing")
 	output.BoolVar(&opts.JSON, "json", false, "print what was made as JSON")
 
-	about.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it")
+	about.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it, and of the manifest of an image its identity is not inherited")
 	about.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, lx-dataset for a container image, zvol for a volume or disk)")
 	about.StringVar(&opts.Description, "description", "", "what the image is")
 	about.StringVar(&opts.Homepage, "homepage", "", "URL with more about it")
 	about.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
-	about.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version and contents)")
+	about.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version, contents and kind)")
 	about.StringVar(&opts.Owner, "owner", "", "UUID of the owner (default all zeros: nobody)")
 	about.StringVar(&opts.Creator, "creator", "", "user name for tags.creator")
 	about.BoolVar(&opts.Public, "public", false, "let everybody have it (default for built-in names)")
@@ -643,10 +644,13 @@ func limitMemory(files int, held int64) {
 
 // imageOptions turns the flags into options, before anything is read.
 func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Options, error) {
+	base, err := o.readBase(env)
+	if err != nil {
+		return nil, err
+	}
 	var name, version string // that of SOURCE if neither is given
-	var err error
 	if o.NameVersion != "" {
-		name, version, err = manifest.SplitNameVersion(o.NameVersion)
+		name, version, err = base.SplitNameVersion(o.NameVersion)
 	}
 	if err != nil {
 		return nil, cli.Hint(&cli.UsageError{Err: err}, "the first argument is NAME-VERSION, such as web-1.0")
@@ -663,7 +667,7 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 		Dir: o.Output, Force: o.Force, Compression: compression, Now: env.Now(),
 		FileSystem: zpl.Options{Version: o.ZPL, Created: created},
 		Manifest: manifest.Options{
-			Name: name, Version: version, UUID: o.UUID, Type: o.Type, OS: o.OS, Owner: o.Owner,
+			Base: base, Name: name, Version: version, UUID: o.UUID, Type: o.Type, OS: o.OS, Owner: o.Owner,
 			Creator: o.Creator, Description: o.Description, Homepage: o.Homepage, Public: public,
 		},
 	}
@@ -696,9 +700,6 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 	if _, err := source.NewExcludes(o.source.Exclude); err != nil {
 		return nil, &cli.UsageError{Err: err}
 	}
-	if err := o.readBase(env, out); err != nil {
-		return nil, err
-	}
 	o.disk.manifest(&out.Manifest)
 	switch t := manifest.New(out.Manifest).Type; t {
 	case manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol:
@@ -708,21 +709,27 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 	return out, nil
 }
 
-func (o *createImageOptions) readBase(env *cli.Env, out *image.Options) error {
+// readBase reads the manifest that the new one starts from; nil for none.
+func (o *createImageOptions) readBase(env *cli.Env) (*manifest.Manifest, error) {
 	if o.Manifest == "" {
-		return nil
+		return nil, nil
 	}
 	if o.Manifest == "-" && o.Source == "-" {
-		return cli.Usagef("the manifest and SOURCE cannot both be standard input")
+		return nil, cli.Usagef("the manifest and SOURCE cannot both be standard input")
 	}
 	text, err := readFileOrStdin(env, o.Manifest, maxManifest, "manifest")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if out.Manifest.Base, err = manifest.ParsePartial(text); err != nil {
-		return fmt.Errorf("%s: %w", printable(o.Manifest), err)
+	m, err := manifest.ParsePartial(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", printable(o.Manifest), err)
 	}
-	return nil
+	base, left := manifest.Template(m)
+	if len(left) > 0 && !o.Quiet {
+		fmt.Fprintf(env.Stderr, "note: %s is the manifest of the image %s; the new image does not inherit its %s\n", printable(o.Manifest), m.UUID, strings.Join(left, ", "))
+	}
+	return base, nil
 }
 
 // checkUTF8 refuses what JSON, the manifest's form, cannot hold.

@@ -66,7 +66,7 @@ func (o *originOptions) imageType() string {
 // settle completes the options with what the manifest of the origin says.
 func (o *originOptions) settle(env *cli.Env, at *place, out *image.Options) (err error) {
 	if o.found == nil {
-		if base := out.Manifest.Base; base != nil && base.Origin != "" && at.vm == nil {
+		if base := out.Manifest.Base; base != nil && base.Origin != "" {
 			full := *base
 			full.Origin = ""
 			out.Manifest.Base = &full

@@ -134,6 +134,12 @@ func (o *createImageOptions) settleImage(s *imageSource, out *image.Options) err
 	}
 	m := &out.Manifest
 	if s.manifest != nil {
+		if o.NameVersion != "" && (m.Base == nil || m.Base.Name+"-"+m.Base.Version != o.NameVersion) {
+			var err error
+			if m.Name, m.Version, err = s.manifest.SplitNameVersion(o.NameVersion); err != nil {
+				return &cli.UsageError{Err: err}
+			}
+		}
 		m.Base = manifest.Derive(m.Base, s.manifest)
 		switch t := manifest.New(*m).Type; t {
 		case manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol:
