@@ -15,6 +15,9 @@ func (n *Node) Remove(name string) error {
 		return fmt.Errorf("%q: %w", name, fs.ErrNotExist)
 	}
 	d := n.dir
+	if d.sealed {
+		return fmt.Errorf("%q: %w", name, ErrSealed)
+	}
 	if child := d.list[i].Node; child.IsDir() {
 		child.parent = nil
 	}
@@ -59,16 +62,31 @@ func (n *Node) position(name string) int {
 // Unseal makes a sealed tree one whose shape may change, and that must be sealed again. On
 // one that is not sealed it does nothing.
 func (t *Tree) Unseal() {
-	if t.nodes == 0 {
+	if t.nodes != 0 {
+		t.unseal()
+	}
+}
+
+func (t *Tree) unseal() {
+	t.nodes = 0
+	t.Root.unseal()
+}
+
+// unseal takes back what a Seal did to n and to what lies below, even if it did not come to its
+// end, or was that of a tree around another root.
+func (n *Node) unseal() {
+	n.ID = 0
+	d := n.dir
+	if d == nil {
 		return
 	}
-	for _, n := range t.Nodes() {
-		n.ID = 0
-		if n.dir != nil {
-			n.dir.makeIndex()
-		}
+	if d.sealed {
+		d.sealed = false
+		d.makeIndex()
 	}
-	t.nodes = 0
+	for _, e := range d.list {
+		e.Node.unseal()
+	}
 }
 
 // makeIndex makes the index that a directory of this size has while the tree is built.

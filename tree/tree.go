@@ -161,8 +161,9 @@ type Entry struct {
 // entries are the names in one directory. index exists while the tree is built and the
 // directory is too large to be searched name by name.
 type entries struct {
-	list  []Entry
-	index map[string]int32
+	list   []Entry
+	index  map[string]int32
+	sealed bool
 }
 
 const indexFrom = 16
@@ -197,7 +198,13 @@ var (
 	ErrExists  = errors.New("the name exists already")
 	ErrNotDir  = errors.New("not a directory")
 	ErrBadName = errors.New("bad name")
+
+	// ErrSealed is also that of [Node.Remove] and [Node.Replace].
+	ErrSealed = errors.New("the tree is sealed")
 )
+
+// ErrNotSealed is what those who need a sealed tree say of one that is not.
+var ErrNotSealed = errors.New("the tree is not sealed")
 
 // NewDir returns an empty directory.
 func NewDir(mode Mode) *Node {
@@ -235,13 +242,16 @@ func (n *Node) Entries() []Entry {
 
 // Add gives child a name in directory n. A non-directory that has a name already gets a
 // further one, a hard link; a directory has one name. The errors are [ErrExists],
-// [ErrNotDir] and [ErrBadName], wrapped with the name.
+// [ErrNotDir], [ErrBadName] and [ErrSealed], wrapped with the name.
 func (n *Node) Add(name string, child *Node) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
 	if n.dir == nil {
 		return fmt.Errorf("%q: its parent is %w", name, ErrNotDir)
+	}
+	if n.dir.sealed {
+		return fmt.Errorf("%q: %w", name, ErrSealed)
 	}
 	if n.dir.find(name) != nil {
 		return fmt.Errorf("%q: %w", name, ErrExists)
@@ -253,12 +263,28 @@ func (n *Node) Add(name string, child *Node) error {
 		if child.dir == nil {
 			child.dir = &entries{}
 		}
+		if child.holds(n) {
+			return fmt.Errorf("%q: a directory cannot be below itself", name)
+		}
 	}
 	if child.parent == nil {
 		child.parent = n
 	}
 	n.dir.add(name, child)
 	return nil
+}
+
+// holds tells whether n is dir or above it.
+func (n *Node) holds(dir *Node) bool {
+	if len(n.dir.list) == 0 {
+		return n == dir
+	}
+	for ; dir != nil; dir = dir.parent {
+		if n == dir {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckName reports why name cannot be a name in a directory: empty, "." or "..", longer
@@ -325,21 +351,31 @@ func (t *Tree) Lookup(path string) *Node {
 func (t *Tree) Under(name string) (*Tree, error) {
 	top := New()
 	top.Root.ModTime = t.Root.ModTime
+	t.Unseal()
 	if err := top.Root.Add(name, t.Root); err != nil {
 		return nil, err
 	}
 	return top, nil
 }
 
-// Len is the number of nodes of a sealed tree; IDs are below it.
+// Len is the number of nodes of a sealed tree; IDs are below it. It is 0 for one that is not
+// sealed.
 func (t *Tree) Len() int { return t.nodes }
 
-// All walks a sealed tree: every name with its path, directories before what they hold,
-// names in byte order. The root comes first, with the path ".". A hard link is met once
+// CheckSealed reports [ErrNotSealed] for a tree that is not sealed.
+func (t *Tree) CheckSealed() error {
+	if t.nodes == 0 {
+		return ErrNotSealed
+	}
+	return nil
+}
+
+// All walks a tree: every name with its path, directories before what they hold. In a sealed
+// tree names are in byte order. The root comes first, with the path ".". A hard link is met once
 // for each of its names; its first meeting is the one that the node's ID stands for.
 func (t *Tree) All() iter.Seq2[string, *Node] {
 	return func(yield func(string, *Node) bool) {
-		if !yield(".", t.Root) {
+		if t.Root == nil || !yield(".", t.Root) {
 			return
 		}
 		walk(t.Root, "", yield)
@@ -347,7 +383,7 @@ func (t *Tree) All() iter.Seq2[string, *Node] {
 }
 
 func walk(dir *Node, prefix string, yield func(string, *Node) bool) bool {
-	for _, e := range dir.dir.list {
+	for _, e := range dir.Entries() {
 		path := prefix + e.Name
 		if !yield(path, e.Node) {
 			return false
@@ -359,8 +395,12 @@ func walk(dir *Node, prefix string, yield func(string, *Node) bool) bool {
 	return true
 }
 
-// Nodes returns the nodes of a sealed tree, each once, indexed by ID.
+// Nodes returns the nodes of a sealed tree, each once, indexed by ID; nil for a tree that is not
+// sealed.
 func (t *Tree) Nodes() []*Node {
+	if t.nodes == 0 {
+		return nil
+	}
 	all := make([]*Node, t.nodes)
 	all[0] = t.Root
 	var visit func(dir *Node)
@@ -383,16 +423,28 @@ const maxFaults = 20
 const maxDepth = 4096
 
 // Seal sorts names and attributes, counts links, numbers the nodes and checks that every
-// node keeps the limits of the package. It must be called once, when the tree is complete;
-// afterwards the shape of the tree must not change, unless after [Tree.Unseal]. All faults
-// (the first 20) are joined, each with its path.
-func (t *Tree) Seal() error {
+// node keeps the limits of the package. It is called when the tree is complete; afterwards the
+// shape of the tree cannot change, unless after [Tree.Unseal]. All faults (the first 20) are
+// joined, each with its path; a tree with faults is not sealed.
+func (t *Tree) Seal() (err error) {
+	if t.Root == nil || !t.Root.IsDir() {
+		return errors.New("the root of the tree is not a directory")
+	}
+	t.unseal()
+	defer func() {
+		if err != nil {
+			t.unseal()
+		}
+	}()
 	s := sealer{}
 	s.number(t.Root)
 	s.check(t.Root, ".")
 	s.descend(t.Root, "", 1)
+	if len(s.faults) > 0 {
+		return errors.Join(s.faults...)
+	}
 	t.nodes = int(s.next)
-	return errors.Join(s.faults...)
+	return nil
 }
 
 type sealer struct {
@@ -416,8 +468,11 @@ func (s *sealer) descend(dir *Node, prefix string, depth int) {
 		s.fault(prefix, fmt.Errorf("directories nested deeper than %d", maxDepth))
 		return
 	}
+	if dir.dir == nil {
+		dir.dir = &entries{}
+	}
 	d := dir.dir
-	d.index = nil
+	d.index, d.sealed = nil, true
 	slices.SortFunc(d.list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	dir.Links = 2
 	for _, e := range d.list {

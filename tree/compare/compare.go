@@ -110,6 +110,12 @@ func (f Field) String() string {
 // the tree.
 func Diff(ctx context.Context, a, b *tree.Tree, opts Options) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
+		for _, t := range []*tree.Tree{a, b} {
+			if err := t.CheckSealed(); err != nil {
+				yield(Change{}, fmt.Errorf("compare: %w", err))
+				return
+			}
+		}
 		d := &differ{
 			ctx: ctx, opts: opts, yield: yield,
 			first: [2]map[*tree.Node]string{make(map[*tree.Node]string), make(map[*tree.Node]string)},

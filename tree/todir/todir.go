@@ -85,6 +85,9 @@ type Report struct {
 // Extract writes the sealed tree t to dir, which must not exist or be empty; its parent must
 // exist. Errors name the path in the tree.
 func Extract(ctx context.Context, t *tree.Tree, dir string, opts Options) (_ *Report, err error) {
+	if err := t.CheckSealed(); err != nil {
+		return nil, fmt.Errorf("extract to %q: %w", dir, err)
+	}
 	choice, err := choose(t, opts.Paths)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,9 @@ type Options struct {
 
 // Write writes the sealed tree t to w, which it does not close. Errors name the path.
 func Write(ctx context.Context, w io.Writer, t *tree.Tree, opts Options) error {
+	if err := t.CheckSealed(); err != nil {
+		return fmt.Errorf("write tar: %w", err)
+	}
 	x := &writer{
 		ctx: ctx, w: bufio.NewWriterSize(w, bufferSize),
 		first: make(map[*tree.Node]string), buf: make([]byte, bufferSize),

@@ -100,6 +100,9 @@ type xattrDir struct {
 // NewPlan reads the contents of every file of a sealed tree to digest them, on all cores,
 // and lays out the objects. Errors name the path.
 func NewPlan(ctx context.Context, t *tree.Tree, opts Options) (*Plan, error) {
+	if err := t.CheckSealed(); err != nil {
+		return nil, fmt.Errorf("zpl: %w", err)
+	}
 	p := &Plan{opts: opts, tree: t, xattrOf: make(map[uint32]uint64), aclOf: make(map[uint32]uint64)}
 	if err := p.setOrigin(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOrigin, err)
