@@ -35,7 +35,7 @@ type Options struct {
 	// Sources are paths that the image is made from: of images, as [Locate] takes them, or of
 	// other files.
 	Sources     []string
-	Compression compress.Format
+	Compression compress.Format // the zero value stands for gzip
 	// FileSystem is for trees; for others, it says Created alone.
 	FileSystem zpl.Options
 	// Volume is for disks. Its Created is that of FileSystem, or 0: a disk tells no time.
@@ -114,7 +114,7 @@ func Create(ctx context.Context, t *tree.Tree, opts Options) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		size, err := out.writeStream(opts.Compression, func(w io.Writer) error { return plan.Write(ctx, w) })
+		size, err := out.writeStream(func(w io.Writer) error { return plan.Write(ctx, w) })
 		return &contents{guid: plan.GUID(), size: size, changes: Changes(plan.Changes())}, err
 	})
 }
@@ -139,7 +139,7 @@ func CreateVolume(ctx context.Context, disk zvol.Source, size int64, opts Option
 		if err != nil {
 			return nil, err
 		}
-		n, err := out.writeStream(opts.Compression, func(w io.Writer) error { return plan.Write(ctx, w) })
+		n, err := out.writeStream(func(w io.Writer) error { return plan.Write(ctx, w) })
 		written, _ := plan.Changes()
 		return &contents{guid: plan.GUID(), size: n, volume: uint64(plan.Size()), changes: Changes{Bytes: written}}, err
 	})
@@ -174,7 +174,7 @@ func create(ctx context.Context, opts Options, write func(*output) (*contents, e
 	}
 	opts.Manifest.SnapshotGUID = in.guid
 	opts.Manifest.File = &manifest.File{
-		SHA1: hex.EncodeToString(out.sha1.Sum(nil)), Size: out.size, Compression: opts.Compression.String(),
+		SHA1: hex.EncodeToString(out.sha1.Sum(nil)), Size: out.size, Compression: out.compression.String(),
 	}
 	m := manifest.New(opts.Manifest)
 	if err := out.writeManifest(m); err != nil {
@@ -195,6 +195,9 @@ func create(ctx context.Context, opts Options, write func(*output) (*contents, e
 // checkManifest judges the manifest as far as it is known before anything is read.
 func checkManifest(opts Options) (*manifest.Manifest, error) {
 	o := opts.Manifest
+	if _, err := compress.ParseFormat(opts.Compression.String()); err != nil {
+		return nil, err
+	}
 	o.SnapshotGUID = 1
 	o.File = &manifest.File{SHA1: strings.Repeat("0", 2*sha1.Size), Size: 1, Compression: opts.Compression.String()}
 	m := manifest.New(o)

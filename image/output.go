@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"crypto/sha256"
 	"errors"
@@ -23,6 +24,7 @@ import (
 type output struct {
 	dir                     string
 	imageType               string
+	compression             compress.Format
 	made                    []string // folders that did not exist, the deepest first
 	force                   bool
 	imagePath, manifestPath string
@@ -41,11 +43,12 @@ func newOutput(opts *Options) (*output, error) {
 			opts.Manifest.PublishedAt = time.Unix(*opts.FileSystem.Created, 0)
 		}
 	}
+	opts.Compression = cmp.Or(opts.Compression, compress.Gzip)
 	m, err := checkManifest(*opts)
 	if err != nil {
 		return nil, err
 	}
-	o := &output{dir: filepath.Clean(opts.Dir), imageType: m.Type, force: opts.Force, sha1: sha1.New(), sha256: sha256.New()}
+	o := &output{dir: filepath.Clean(opts.Dir), imageType: m.Type, compression: opts.Compression, force: opts.Force, sha1: sha1.New(), sha256: sha256.New()}
 	// The rules for names and versions let slashes through.
 	base := filepath.Join(opts.Dir, strings.ReplaceAll(m.Name+"-"+m.Version, "/", "_"))
 	o.imagePath = base + Suffix(m.Type, opts.Compression)
@@ -170,8 +173,8 @@ func (o *output) Write(p []byte) (int, error) {
 }
 
 // writeStream compresses what write writes, and returns its size before that.
-func (o *output) writeStream(c compress.Format, write func(io.Writer) error) (size int64, err error) {
-	cw, err := compress.NewWriter(o, c, compress.Options{})
+func (o *output) writeStream(write func(io.Writer) error) (size int64, err error) {
+	cw, err := compress.NewWriter(o, o.compression, compress.Options{})
 	if err != nil {
 		return 0, err
 	}

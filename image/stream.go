@@ -28,7 +28,7 @@ func CreateFromStream(ctx context.Context, open func(context.Context) (io.ReadCl
 			return nil, err
 		}
 		var c *contents
-		size, err := out.writeStream(opts.Compression, func(w io.Writer) (err error) {
+		size, err := out.writeStream(func(w io.Writer) (err error) {
 			c, err = copyStream(w, in, out.imageType, opts.FromGUID)
 			return err
 		})
