@@ -164,10 +164,8 @@ func openTree(ctx context.Context, env *cli.Env, arg string, open openOptions, s
 func looksLikeImage(env *cli.Env, arg string) (bool, error) {
 	var r io.Reader
 	if arg == "-" {
-		br := bufio.NewReaderSize(env.Stdin, 1<<20)
-		env.Stdin = br
-		start, err := br.Peek(512 << 10)
-		if err != nil && err != io.EOF {
+		start, err := env.PeekStdin(peekSize)
+		if err != nil {
 			return false, err
 		}
 		r = bytes.NewReader(start)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -88,8 +87,8 @@ const peekSize = 512 << 10
 func holdsVolume(env *cli.Env, path string) (bool, error) {
 	var r io.Reader
 	if path == "-" {
-		start, err := env.Stdin.(*bufio.Reader).Peek(peekSize)
-		if err != nil && err != io.EOF {
+		start, err := env.PeekStdin(peekSize)
+		if err != nil {
 			return false, err
 		}
 		r = bytes.NewReader(start)

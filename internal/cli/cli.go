@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,24 @@ type Env struct {
 func NewEnv() *Env {
 	return &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Now: time.Now}
 }
+
+// PeekStdin returns the first n bytes of standard input, or all of it if that is less, without
+// taking them from whoever reads [Env.Stdin] afterwards. n is at most 1 MiB. Error is why fewer
+// can be had, other than the end of the input.
+func (e *Env) PeekStdin(n int) ([]byte, error) {
+	in, ok := e.Stdin.(*bufio.Reader)
+	if !ok || in.Size() < maxPeek {
+		in = bufio.NewReaderSize(e.Stdin, maxPeek)
+		e.Stdin = in
+	}
+	start, err := in.Peek(n)
+	if err == io.EOF {
+		err = nil
+	}
+	return start, err
+}
+
+const maxPeek = 1 << 20
 
 // IsTerminal tells whether a stream is a terminal.
 func IsTerminal(stream any) bool {

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 func TestReport(t *testing.T) {
@@ -69,5 +72,27 @@ func TestSize(t *testing.T) {
 		if got := Size(n); got != want {
 			t.Errorf("Size(%d) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+// What is looked at of standard input is still read, whatever the input is.
+func TestPeekStdin(t *testing.T) {
+	for name, in := range map[string]io.Reader{
+		"plain": strings.NewReader("input"), "buffered": bufio.NewReader(strings.NewReader("input")),
+		"one byte at a time": iotest.OneByteReader(strings.NewReader("input")),
+	} {
+		env := &Env{Stdin: in}
+		for _, n := range []int{2, 5, 1 << 20} {
+			if got, err := env.PeekStdin(n); err != nil || string(got) != "input"[:min(n, 5)] {
+				t.Errorf("%s: PeekStdin(%d) = %q, %v", name, n, got, err)
+			}
+		}
+		if all, err := io.ReadAll(env.Stdin); string(all) != "input" || err != nil {
+			t.Errorf("%s: afterwards %q, %v", name, all, err)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := (&Env{Stdin: iotest.ErrReader(broken)}).PeekStdin(1); err != broken {
+		t.Errorf("PeekStdin of what cannot be read: %v", err)
 	}
 }
