@@ -47,6 +47,7 @@ type Document struct {
 
 	data   []byte
 	starts map[string]int // byte offset of each key or array element, by path
+	lines  lineIndex
 }
 
 // Decode reads one JSON value. It is stricter than JSON.parse where that picks silently among
@@ -99,11 +100,7 @@ func (d *Document) Position(field string) (line, column int) {
 	return d.lineColumn(off)
 }
 
-func (d *Document) lineColumn(off int) (line, column int) {
-	before := d.data[:off]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	return bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[start:]) + 1
-}
+func (d *Document) lineColumn(off int) (line, column int) { return d.lines.at(d.data, off) }
 
 func (d *Document) errorAt(off int, field, message string) *Error {
 	e := &Error{Field: field, Message: message}
@@ -244,19 +241,12 @@ type mistake struct {
 	message string
 }
 
-// errors joins mistakes in the order of their place. It counts lines once for all of them.
+// errors joins mistakes in the order of their place.
 func (d *Document) errors(found []mistake) error {
 	slices.SortStableFunc(found, func(a, b mistake) int { return cmp.Compare(a.off, b.off) })
 	all := make([]error, len(found))
-	at, line, column := 0, 1, 1
 	for i, m := range found {
-		for _, r := range string(d.data[at:m.off]) {
-			if column++; r == '\n' {
-				line, column = line+1, 1
-			}
-		}
-		at = m.off
-		all[i] = &Error{Line: line, Column: column, Field: m.field, Message: m.message}
+		all[i] = d.errorAt(m.off, m.field, m.message)
 	}
 	return errors.Join(all...)
 }

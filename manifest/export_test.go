@@ -3,3 +3,6 @@
 package manifest
 
 var FieldNames = fieldNames
+
+// LineSteps is how many bytes were looked at to find lines and columns.
+func (d *Document) LineSteps() int { return d.lines.steps }
