@@ -69,7 +69,8 @@ const (
 // Nothing is written to disk. The error is for what could not be read at all, or not be held
 // in memory; damage is in the result.
 func Verify(ctx context.Context, paths []string, opts VerifyOptions) (*Verified, error) {
-	v := &verifier{ctx: ctx, opts: opts, x: objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory})}
+	v := &verifier{ctx: ctx, opts: opts}
+	v.x = objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory, Doubt: func(d objset.Doubt) { v.records.doubt(d) }})
 	v.opts.Limit = cmp.Or(opts.Limit, defaultFaultLimit)
 	for _, path := range paths {
 		in, err := Locate(path)
@@ -90,6 +91,8 @@ type verifier struct {
 	opts VerifyOptions
 	x    *objset.Index
 	res  Verified
+
+	records *recordVerifier // of the present file
 }
 
 func (v *verifier) add(f Fault) {
@@ -108,6 +111,7 @@ func (v *verifier) file(in *Input) error {
 	v.res.Files++
 	firstPackage := len(v.x.Packages())
 	records := newRecordVerifier(v, in)
+	v.records = records
 	err := v.read(in, records)
 	records.wait()
 	v.res.Records, v.res.Bytes = v.res.Records+records.count, v.res.Bytes+in.StreamSize
@@ -201,8 +205,8 @@ func (v *verifier) snapshot(in *Input, s *objset.Snapshot, im *imageVerifier, fa
 		structureOnly("the stream does not reach its end")
 	case s.Encrypted():
 		structureOnly("it is encrypted")
-	case s.Begin.Features&stream.FeatureResuming != 0:
-		structureOnly("its first part was sent before")
+	case s.Resumed():
+		structureOnly("its first part, or that of a stream it builds on, was sent before")
 	case s.Partial():
 		structureOnly(fmt.Sprintf("it is incremental, and the snapshot with the guid %#x that it starts from was not given", s.Missing()))
 	case s.Begin.Objset == stream.ObjsetZvol:

@@ -161,6 +161,9 @@ func (im *imageVerifier) receive() {
 		if b.FromGUID != 0 && b.Flags&stream.FlagClone == 0 && len(im.packages) == 0 {
 			im.stream(im.refused(), "snapshot %q is incremental without the flag CLONE: zfs receive does not make a new dataset of it", b.ToName)
 		}
+		if s.Resumed() {
+			im.stream(im.refused(), "snapshot %q: %v", b.ToName, objset.ErrResumed)
+		}
 		if s.Encrypted() {
 			im.stream(im.refused(), "snapshot %q is encrypted: imgadm has no key for it", b.ToName)
 		}

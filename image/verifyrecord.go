@@ -143,6 +143,15 @@ func (r *recordVerifier) fault(s zpl.Severity, format string, args ...any) {
 	r.addFault(f)
 }
 
+// doubt tells of what the present record does to some receivers and not to others.
+func (r *recordVerifier) doubt(d objset.Doubt) {
+	severity := zpl.Damage
+	if d.Old {
+		severity = zpl.Warning
+	}
+	r.fault(severity, "%s", d.Message)
+}
+
 func (r *recordVerifier) damaged(format string, args ...any) { r.fault(zpl.Damage, format, args...) }
 
 // faults are the faults in the order of the records: those about objects by their snapshot,

@@ -245,7 +245,7 @@ func (r *recordVerifier) checkWrite(w *stream.Write, raw bool) {
 		size := uint64(o.BlockSize)
 		if size&(size-1) != 0 && w.Offset+w.LogicalSize > size {
 			r.damaged("data behind the first block of %d bytes, which is no power of two: kernels stop when they read it", size)
-		} else if w.LogicalSize != size && (size != stream.OldMaxBlock || w.LogicalSize > size) {
+		} else if w.LogicalSize != size && w.LogicalSize != uint64(o.Announced) && (size != stream.OldMaxBlock || w.LogicalSize > size) {
 			// Larger blocks that were split for the stream end in a short WRITE.
 			r.fault(zpl.Warning, "%d bytes in an object with blocks of %d: no sender does that, and kernels for debugging stop at it", w.LogicalSize, size)
 		}

@@ -182,6 +182,8 @@ func (s *imageSource) complete(snap *objset.Snapshot) error {
 	switch {
 	case snap.Encrypted():
 		return fmt.Errorf("%s: snapshot %q: %w", s.name(), snap.Begin.ToName, objset.ErrEncrypted)
+	case snap.Resumed():
+		return fmt.Errorf("%s: snapshot %q: %w", s.name(), snap.Begin.ToName, objset.ErrResumed)
 	case !snap.Partial():
 		return nil
 	}

@@ -31,6 +31,7 @@ type extent struct {
 	store  uint16
 	comp   uint8
 	kind   kind
+	whole  bool // it was written as whole blocks of the object
 }
 
 func (e *extent) end() uint64 {
@@ -59,7 +60,8 @@ func (last *extent) join(e *extent) bool {
 		last.pos += e.pos
 		return true
 	}
-	if !last.plain() || !e.plain() || e.count != 1 || last.store != e.store || last.size != e.size || last.end() != e.off {
+	if !last.plain() || !e.plain() || e.count != 1 || last.store != e.store || last.size != e.size ||
+		last.whole != e.whole || last.end() != e.off {
 		return false
 	}
 	stride := uint64(last.stride)

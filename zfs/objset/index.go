@@ -18,6 +18,8 @@ type Options struct {
 	// Keep tells whether the data of an object that holds file contents is to be held in
 	// memory all the same. It is asked for each OBJECT record with plain file contents.
 	Keep func(o *Object, bonus []byte) bool
+	// Doubt, if set, is told what receivers do not all do alike, while Read applies the record.
+	Doubt func(Doubt)
 	// Limit is the memory, in bytes, that the index may take; 0 is 4 GiB.
 	Limit int64
 }
@@ -70,6 +72,8 @@ type Snapshot struct {
 	Complete bool
 
 	number  uint32 // from 1, in the order of reading
+	large   bool   // it has or had blocks above 128 KiB
+	slots   bool   // it has or had objects of several slots
 	objects *btree.Map[uint64, *Object]
 	messy   []*Object
 }
@@ -84,10 +88,24 @@ type Stats struct {
 }
 
 // Partial tells whether the incremental source is missing, or is partial itself, so that only
-// what the streams changed is known.
+// what the streams changed is known. What Resumed tells of is partial, too.
 func (s *Snapshot) Partial() bool {
+	if s.Resumed() {
+		return true
+	}
 	for ; s != nil; s = s.Origin {
-		if s.Begin.FromGUID != 0 && s.Origin == nil || s.Begin.Features&stream.FeatureResuming != 0 {
+		if s.Begin.FromGUID != 0 && s.Origin == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Resumed tells whether the stream, or one that it builds on, is the rest of an interrupted
+// send, whose first part is in no file.
+func (s *Snapshot) Resumed() bool {
+	for ; s != nil; s = s.Origin {
+		if s.Begin.Features&stream.FeatureResuming != 0 {
 			return true
 		}
 	}
@@ -125,6 +143,12 @@ var (
 	ErrRedacted  = errors.New("left out of the stream: it is redacted")
 	ErrEncrypted = errors.New("encrypted")
 	ErrNotStored = errors.New("file contents were not stored")
+
+	// ErrResumed is for callers that need the whole of a snapshot that is Resumed.
+	ErrResumed error = &refusedError{
+		"the stream is the rest of an interrupted send: its first part is missing",
+		"send the snapshot again from its beginning: zfs send without -t",
+	}
 )
 
 // Read applies a whole stream, to the END of its last snapshot. store may be nil: then file
@@ -186,6 +210,7 @@ func (x *Index) settle(o *Object) {
 	if o.messy {
 		x.hold(int64(len(o.extents)) * -extentSize)
 		o.extents, o.messy = settle(o.extents), false
+		o.inherited = uint32(len(o.extents))
 		x.hold(int64(len(o.extents)) * extentSize)
 	}
 }
@@ -197,7 +222,7 @@ func (x *Index) Held() int64 { return x.held }
 
 // What an object and an extent take, for the limit.
 const (
-	objectSize = 136
+	objectSize = 168
 	extentSize = 56
 )
 
@@ -221,7 +246,7 @@ func (in *applier) apply(rec stream.Record) error {
 	case *stream.Object:
 		return in.object(rec, payload)
 	case *stream.FreeObjects:
-		in.freeObjects(rec.First, rec.Count)
+		return in.freeObjects(rec.First, rec.Count)
 	case *stream.Write:
 		return in.write(rec, payload)
 	case *stream.WriteEmbedded:
@@ -229,11 +254,7 @@ func (in *applier) apply(rec stream.Record) error {
 	case *stream.WriteByref:
 		return in.byref(rec)
 	case *stream.Free:
-		o, err := in.existing(rec.Object)
-		if err == nil {
-			in.add(o, bare(hole, rec.Offset, rec.Length))
-		}
-		return err
+		return in.free(rec)
 	case *stream.Redact:
 		o, err := in.existing(rec.Object)
 		if err == nil {
@@ -265,10 +286,11 @@ func (in *applier) begin(b *stream.Begin, payload []byte) error {
 	in.finish()
 	s := &Snapshot{Begin: *b, List: list, Order: in.r.Order(), number: uint32(len(in.x.snapshots) + 1)}
 	if from := in.x.byGUID[b.FromGUID]; b.FromGUID != 0 && from != nil {
-		if from.Begin.Objset != b.Objset {
-			return errors.New("its incremental source is of another type")
+		if err := in.checkSource(from, b); err != nil {
+			return err
 		}
 		s.Origin, s.objects = from, from.objects.Copy()
+		s.large, s.slots = from.large, from.slots
 	} else {
 		s.objects = new(btree.Map[uint64, *Object])
 	}
@@ -292,7 +314,7 @@ func (in *applier) raw(rec stream.Record) error {
 		o := in.own(rec.Object)
 		o.describe(rec, in.r)
 	case *stream.FreeObjects:
-		in.freeObjects(rec.First, rec.Count)
+		return in.freeObjects(rec.First, rec.Count)
 	case *stream.Write:
 		in.count(rec.ObjType, rec.LogicalSize, rec.CompressedSize)
 	case *stream.End:
@@ -335,60 +357,12 @@ func (in *applier) own(n uint64) *Object {
 		changed := *old
 		changed.owner = in.s.number
 		changed.extents, changed.shared = old.extents[:len(old.extents):len(old.extents)], true
+		changed.inherited, changed.written = uint32(len(old.extents)), 0
 		old = &changed
 	}
 	in.x.hold(objectSize)
 	in.s.objects.Set(n, old)
 	return old
-}
-
-func (in *applier) object(rec *stream.Object, payload []byte) error {
-	bonus := payload[:min(int(rec.BonusLen), len(payload))]
-	old, exists := in.s.objects.Get(rec.Object)
-	o := in.own(rec.Object)
-	if exists && in.resized(old, rec) {
-		in.x.hold(-extentSize * int64(len(o.extents)))
-		o.extents, o.messy, o.shared = nil, false, false
-	}
-	if rec.Flags&stream.FlagObjectSpill == 0 && in.s.Begin.Flags&stream.FlagSpillBlock != 0 {
-		o.spill = nil
-	}
-	o.describe(rec, in.r)
-	o.bonus, o.bonusLen = in.x.arena.keep(bonus), uint16(len(bonus))
-	in.x.hold(int64(len(o.bonus)))
-	o.keep = !isContents(o.Type) || in.x.opts.Keep != nil && in.x.opts.Keep(o, bonus)
-	return nil
-}
-
-// resized tells whether an OBJECT record has the receiver free what the object held.
-func (in *applier) resized(old *Object, rec *stream.Object) bool {
-	if old.Slots != max(rec.DnSlots, 1) {
-		return true
-	}
-	if in.s.Begin.Features&stream.FeatureSwitchToLargeBlocks != 0 && rec.BlockSize > old.BlockSize {
-		return false
-	}
-	return old.BlockSize != rec.BlockSize
-}
-
-// freeObjects visits the objects there are, never the range, which may be anything.
-func (in *applier) freeObjects(first, count uint64) {
-	last := first + count
-	if last < first {
-		last = 1<<64 - 1
-	}
-	var gone []uint64
-	in.s.objects.Ascend(first, func(n uint64, _ *Object) bool {
-		if n >= last {
-			return false
-		}
-		gone = append(gone, n)
-		return true
-	})
-	for _, n := range gone {
-		in.s.objects.Delete(n)
-		in.x.hold(-objectSize)
-	}
 }
 
 func (in *applier) write(rec *stream.Write, payload []byte) error {
@@ -397,7 +371,10 @@ func (in *applier) write(rec *stream.Write, payload []byte) error {
 		return err
 	}
 	in.count(rec.ObjType, rec.LogicalSize, uint64(len(payload)))
-	return in.put(o, extent{off: rec.Offset, size: uint32(rec.LogicalSize), lsize: uint32(rec.LogicalSize), comp: rec.Compression}, payload)
+	return in.put(o, extent{
+		off: rec.Offset, size: uint32(rec.LogicalSize), lsize: uint32(rec.LogicalSize), comp: rec.Compression,
+		whole: rec.LogicalSize == uint64(o.BlockSize) && rec.Offset%rec.LogicalSize == 0,
+	}, payload)
 }
 
 func (in *applier) embedded(rec *stream.WriteEmbedded, payload []byte) error {
@@ -412,6 +389,10 @@ func (in *applier) embedded(rec *stream.WriteEmbedded, payload []byte) error {
 		return fmt.Errorf("%d bytes in a block of %d", rec.LSize, rec.Length)
 	}
 	in.count(o.Type, rec.Length, uint64(rec.PSize))
+	if rec.Offset > endOfFiles-rec.Length {
+		return errors.New("offset out of range")
+	}
+	in.wrote(o, rec.Offset, rec.Length)
 	if rec.LSize < uint32(rec.Length) { // the rest of the block is zeros
 		in.add(o, bare(hole, rec.Offset, rec.Length))
 	}
@@ -428,6 +409,7 @@ func (in *applier) put(o *Object, e extent, payload []byte) error {
 	if e.off > endOfFiles-uint64(e.size) {
 		return errors.New("offset out of range")
 	}
+	in.wrote(o, e.off, uint64(e.size))
 	switch {
 	case o.keep:
 		in.hold(o, e, payload)
@@ -510,6 +492,7 @@ func (in *applier) byref(rec *stream.WriteByref) error {
 			parts = append(parts, part)
 		})
 	}
+	in.wrote(o, rec.Offset, rec.Length)
 	in.add(o, bare(hole, rec.Offset, rec.Length))
 	for _, part := range parts {
 		in.add(o, part)
@@ -521,6 +504,9 @@ func (in *applier) spill(rec *stream.Spill, payload []byte) error {
 	o, err := in.existing(rec.Object)
 	if err != nil {
 		return err
+	}
+	if rec.Flags&stream.FlagSpillUnmodified != 0 && in.s.Begin.Flags&stream.FlagSpillBlock != 0 {
+		return nil // it is for receivers that have lost theirs
 	}
 	if rec.Compression != 0 {
 		return fmt.Errorf("%w: a compressed spill block", stream.ErrUnsupported)

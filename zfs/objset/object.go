@@ -11,11 +11,12 @@ type Object struct {
 	Number    uint64
 	Type      uint32
 	BonusType uint32
-	BlockSize uint32
-	Slots     uint8 // 512-byte slots of the dnode
-	HasSpill  bool  // the OBJECT record announces a spill block
-	Record    int64 // number of the OBJECT record in its stream
-	Offset    int64 // of that record
+	BlockSize uint32 // of a receiver's object
+	Announced uint32 // block size in the OBJECT record: larger if large blocks are now sent for a file that was sent in pieces
+	Slots     uint8  // 512-byte slots of the dnode
+	HasSpill  bool   // the OBJECT record announces a spill block
+	Record    int64  // number of the OBJECT record in its stream
+	Offset    int64  // of that record
 
 	keep     bool // data is held in memory
 	messy    bool // the extents have to be settled
@@ -25,6 +26,10 @@ type Object struct {
 	bonus    []byte // packed
 	spill    *spill
 	extents  []extent
+
+	inherited uint32 // extents that are the incremental source's
+	lastBlock uint64 // the highest block that a receiver has had since it last freed to the end
+	written   uint64 // offset behind the last byte that the present stream has written
 }
 
 type spill struct {
@@ -34,7 +39,7 @@ type spill struct {
 
 // describe takes over what an OBJECT record says.
 func (o *Object) describe(rec *stream.Object, r *stream.Reader) {
-	o.Type, o.BonusType, o.BlockSize = rec.ObjType, rec.BonusType, rec.BlockSize
+	o.Type, o.BonusType, o.BlockSize, o.Announced = rec.ObjType, rec.BonusType, rec.BlockSize, rec.BlockSize
 	o.Slots = max(rec.DnSlots, 1)
 	o.HasSpill = rec.Flags&stream.FlagObjectSpill != 0
 	o.Record, o.Offset = r.Record(), r.Offset()

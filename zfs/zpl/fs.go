@@ -37,7 +37,8 @@ const (
 )
 
 // Open returns the file system of a snapshot of x. It reads the master node and the tables
-// of attributes; a raw (encrypted) stream gives objset.ErrEncrypted.
+// of attributes; a raw (encrypted) stream gives objset.ErrEncrypted, the rest of an interrupted one
+// objset.ErrResumed.
 func Open(x *objset.Index, s *objset.Snapshot) (*FS, error) {
 	f := &FS{x: x, s: s}
 	if err := f.open(); err != nil {
@@ -52,6 +53,8 @@ func (f *FS) open() (err error) {
 		return ErrNotFileSystem
 	case f.s.Encrypted():
 		return objset.ErrEncrypted
+	case f.s.Resumed():
+		return objset.ErrResumed
 	case f.s.Partial():
 		return ErrPartial
 	}

@@ -2,6 +2,7 @@ package zpl_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -172,5 +173,28 @@ func rewrite(t testing.TB, data, changes []byte) []byte {
 		if err := w.WriteRecord(rec, payload); err != nil {
 			return nil
 		}
+	}
+}
+
+// The rest of an interrupted send is told as that, with the way out.
+func TestOpenResumed(t *testing.T) {
+	t.Parallel()
+	var rest bytes.Buffer
+	w := stream.NewWriter(&rest)
+	for _, rec := range []stream.Record{
+		&stream.Begin{HeaderType: stream.Substream, Features: stream.FeatureResuming, Objset: stream.ObjsetZFS, ToGUID: 1, ToName: "pool/fs@a"}, &stream.End{ToGUID: 1},
+	} {
+		if err := w.WriteRecord(rec, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x := objset.New(objset.Options{})
+	if err := x.Read(stream.NewReader(&rest), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := zpl.Open(x, x.Snapshots()[0])
+	var hint interface{ Hint() string }
+	if !errors.Is(err, objset.ErrResumed) || errors.Is(err, zpl.ErrPartial) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "without -t") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -250,8 +250,12 @@ func TestOrigin(t *testing.T) {
 		"smaller":    {func(stream.Record) {}, zvol.Options{Size: 1 << 19}, "larger than the volume"},
 		"time":       {begin(func(b *stream.Begin) { b.CreationTime = 9 }), zvol.Options{Created: 8}, "later than what builds on it: it was made at 9, the new snapshot at 8"},
 		"far future": {begin(func(b *stream.Begin) { b.CreationTime = 1 << 63 }), zvol.Options{}, "made at 9223372036854775808"},
-		"slots":      {object(func(o *stream.Object) { o.DnSlots = 2 }), zvol.Options{}, "its objects are not those of a volume"},
-		"type":       {object(func(o *stream.Object) { o.ObjType = stream.ObjPlainFile }), zvol.Options{}, "its objects are not those of a volume"},
+		"slots": {func(rec stream.Record) {
+			if o, ok := rec.(*stream.Object); ok && o.Object == 2 {
+				o.DnSlots = 2
+			}
+		}, zvol.Options{}, "its objects are not those of a volume"},
+		"type": {object(func(o *stream.Object) { o.ObjType = stream.ObjPlainFile }), zvol.Options{}, "its objects are not those of a volume"},
 		"large": {func(rec stream.Record) {
 			begin(func(b *stream.Begin) { b.Features |= stream.FeatureLargeBlocks })(rec)
 			object(func(o *stream.Object) { o.BlockSize = 1 << 20 })(rec)

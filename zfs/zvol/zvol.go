@@ -52,7 +52,7 @@ type Volume struct {
 }
 
 // Open returns the volume of a snapshot of x. A raw (encrypted) stream gives
-// objset.ErrEncrypted.
+// objset.ErrEncrypted, the rest of an interrupted one objset.ErrResumed.
 func Open(x *objset.Index, s *objset.Snapshot) (*Volume, error) {
 	v, err := open(x, s)
 	if err != nil {
@@ -67,6 +67,8 @@ func open(x *objset.Index, s *objset.Snapshot) (*Volume, error) {
 		return nil, ErrNotVolume
 	case s.Encrypted():
 		return nil, objset.ErrEncrypted
+	case s.Resumed():
+		return nil, objset.ErrResumed
 	case s.Partial():
 		return nil, ErrPartial
 	}
