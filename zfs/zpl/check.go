@@ -100,10 +100,10 @@ func Check(ctx context.Context, f *FS, opts CheckOptions) (*CheckReport, error) 
 		return nil, err
 	}
 	c.checkXattrOwners()
+	c.checkQueue() // a directory in it has no links, and is in no other
 	if err := c.each(ctx, c.checkDir); err != nil {
 		return nil, err
 	}
-	c.checkQueue()
 	c.reach()
 	for i := range c.objects {
 		c.checkLinks(i)
