@@ -32,6 +32,10 @@
 // .wh..wh.plnk. Where a directory on the way to a name is a link in a lower layer, the link is
 // followed, inside the image. A hard link may lead to a file of a lower layer. Directories that no
 // layer has an entry for get mode 0755, owner 0:0 and the time of the newest member.
+//
+// Members are applied in the order of the archive, as umoci does. A link that the same layer has
+// replaced before is not followed, and an opaque mark never goes through a link in the place of
+// which the layer has an entry of its own. What a layer brings is not taken away by its whiteouts.
 package fromoci
 
 import (

@@ -18,7 +18,7 @@ type merger struct {
 	dirPath string // the directory of the change before, since the next one is likely there
 	dir     *tree.Node
 
-	gone *pathMap[*tree.Node] // what the present layer has taken away
+	whiteouts *whiteouts // of the present layer
 }
 
 func newMerger() *merger {
@@ -26,19 +26,14 @@ func newMerger() *merger {
 	return &merger{tree: t, implied: map[*tree.Node]bool{t.Root: true}, linked: make(map[*tree.Node]bool)}
 }
 
-// apply lays a layer over what is there. Whiteouts come first: they are about lower layers,
-// wherever they stand.
+// apply lays a layer over what is there, in the order of the archive: where a path leads through
+// links, those count that are there when its turn comes, as for any program that unpacks layer
+// after layer.
 func (m *merger) apply(changes []change, fault func(c *change, err error)) {
-	m.gone = new(pathMap[*tree.Node])
+	m.whiteouts = newWhiteouts(changes)
 	beside := make(map[string]*tree.Node)
-	m.forget()
 	for i := range changes {
-		switch c := &changes[i]; c.kind {
-		case takeAway, takeBelow:
-			if err := m.take(c); err != nil {
-				fault(c, err)
-			}
-		case besideTree:
+		if c := &changes[i]; c.kind == besideTree {
 			beside[c.path] = c.node
 		}
 	}
@@ -54,12 +49,15 @@ func (m *merger) apply(changes []change, fault func(c *change, err error)) {
 			err = m.add(c.path, c.node)
 		case addLink:
 			err = m.link(c, beside)
+		case takeAway, takeBelow:
+			err = m.take(c)
+			m.whiteouts.left--
 		}
 		if err != nil {
 			fault(c, err)
 		}
 	}
-	m.gone = nil
+	m.whiteouts = nil
 }
 
 // forget drops the directory at hand, which may be no more.
@@ -131,47 +129,6 @@ func split(path string) (dir, name string) {
 	return path[:max(i, 0)], path[i+1:]
 }
 
-// take takes away what a whiteout says, if it is there.
-func (m *merger) take(c *change) error {
-	if c.kind == takeBelow {
-		dirPath := c.path
-		if dirPath == "." {
-			dirPath = ""
-		}
-		dir, err := m.walk(dirPath, false)
-		if err != nil {
-			return nil
-		}
-		prefix := dirPath
-		if prefix != "" {
-			prefix += "/"
-		}
-		var names []string
-		for _, e := range dir.Entries() {
-			names = append(names, e.Name)
-		}
-		for _, name := range names {
-			*m.gone.at(prefix + name) = dir.Lookup(name)
-			if err := dir.Remove(name); err != nil {
-				return err
-			}
-		}
-		m.forget()
-		return nil
-	}
-	dirPath, name := split(c.path)
-	dir, err := m.walk(dirPath, false)
-	if err != nil {
-		return nil // so there is nothing to take away
-	}
-	n := dir.Lookup(name)
-	if n == nil {
-		return nil
-	}
-	*m.gone.at(c.path) = n
-	return m.remove(dir, name, n)
-}
-
 // add puts a node in the place of what has the path. A directory stays, with what is in it, and
 // gets the metadata of the node.
 func (m *merger) add(path string, n *tree.Node) error {
@@ -184,18 +141,26 @@ func (m *merger) add(path string, n *tree.Node) error {
 	if err != nil {
 		return err
 	}
-	old := dir.Lookup(name)
-	switch {
-	case old == nil:
-		return dir.Add(name, n)
-	case old.IsDir() && n.IsDir():
+	if old := dir.Lookup(name); old != nil && old.IsDir() && n.IsDir() {
 		m.become(old, n)
+		m.whiteouts.touch(dir, name)
 		return nil
 	}
-	if err := m.remove(dir, name, old); err != nil {
+	return m.put(dir, name, n)
+}
+
+// put gives a node a name, in the place of what has it.
+func (m *merger) put(dir *tree.Node, name string, n *tree.Node) error {
+	if old := dir.Lookup(name); old != nil {
+		if err := m.remove(dir, name, old); err != nil {
+			return err
+		}
+	}
+	if err := dir.Add(name, n); err != nil {
 		return err
 	}
-	return dir.Add(name, n)
+	m.whiteouts.touch(dir, name)
+	return nil
 }
 
 // become gives a directory the metadata of another.
@@ -230,17 +195,14 @@ func (m *merger) link(c *change, beside map[string]*tree.Node) error {
 	if err != nil {
 		return err
 	}
-	if old := dir.Lookup(name); old == n {
+	if dir.Lookup(name) == n {
+		m.whiteouts.touch(dir, name)
 		return nil
-	} else if old != nil {
-		if err := m.remove(dir, name, old); err != nil {
-			return err
-		}
 	}
 	if n.Parent() != nil {
 		m.linked[n] = false
 	}
-	return dir.Add(name, n)
+	return m.put(dir, name, n)
 }
 
 // target returns what a hard link leads to.
@@ -259,7 +221,7 @@ func (m *merger) target(path string) (*tree.Node, error) {
 	if n != nil {
 		return n, nil
 	}
-	for n, rest := range m.gone.along(path) {
+	for n, rest := range m.whiteouts.gone.along(path) {
 		for part := range strings.SplitSeq(rest, "/") {
 			if part != "" && n != nil {
 				n = n.Lookup(part)

@@ -9,26 +9,34 @@ import (
 // paths may have a length of a megabyte.
 type pathMap[T any] struct {
 	value T
-	below map[string]*pathMap[T]
+	names map[string]*pathMap[T]
 }
 
 // at returns the place for the value of a path; "." is the top.
-func (m *pathMap[T]) at(path string) *T {
+func (m *pathMap[T]) at(path string) *T { return &m.below(path).value }
+
+// below returns the map of what is at a path and below it.
+func (m *pathMap[T]) below(path string) *pathMap[T] {
 	if path == "." {
-		return &m.value
+		return m
 	}
 	for part := range strings.SplitSeq(path, "/") {
-		child := m.below[part]
-		if child == nil {
-			child = new(pathMap[T])
-			if m.below == nil {
-				m.below = make(map[string]*pathMap[T])
-			}
-			m.below[part] = child
-		}
-		m = child
+		m = m.child(part)
 	}
-	return &m.value
+	return m
+}
+
+// child is what is at a name and below it.
+func (m *pathMap[T]) child(name string) *pathMap[T] {
+	child := m.names[name]
+	if child == nil {
+		child = new(pathMap[T])
+		if m.names == nil {
+			m.names = make(map[string]*pathMap[T])
+		}
+		m.names[name] = child
+	}
+	return child
 }
 
 // along yields the values of the folders on a path, from the top, and of the path itself, each
@@ -38,7 +46,7 @@ func (m *pathMap[T]) along(path string) iter.Seq2[T, string] {
 		for more := path != "."; m != nil && yield(m.value, path) && more; {
 			var part string
 			part, path, more = strings.Cut(path, "/")
-			m = m.below[part]
+			m = m.names[part]
 		}
 	}
 }
