@@ -6,8 +6,8 @@
 #               does one of them
 # make bench    compare with tar, gzip, pigz, libdeflate and zfs-fuse (apt, as root)
 
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo devel)
-LDFLAGS := -s -w -X main.version=$(VERSION)
+COMMIT := $(shell git describe --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.commit=$(COMMIT)
 COMMANDS := create-base-images create-image create-seed create-smf-repo install-base install-image
 TARGETS := illumos/amd64 linux/amd64 linux/arm64 darwin/arm64
 FUZZTIME ?= 60s
@@ -58,7 +58,7 @@ cross:
 	@for t in $(TARGETS); do \
 		echo "build $$t"; \
 		GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -o /dev/null ./cmd/imagetools || exit 1; \
-		GOOS=$${t%/*} GOARCH=$${t#*/} go vet $$(go list ./... | grep -v ^imagetools/test/) || exit 1; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} go vet $$(go list ./... | grep -v /test/) || exit 1; \
 	done
 
 clean:

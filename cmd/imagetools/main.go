@@ -75,9 +75,11 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 			}
 			return c.Help()
 		},
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate(versionText())
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.SetIn(env.Stdin)

@@ -10,8 +10,23 @@ import (
 	"imagetools/internal/cli"
 )
 
-// version is set by the Makefile to what git describes.
-var version = "devel"
+// version is that of the newest section of CHANGELOG.md.
+const version = "0.2.0"
+
+// commit is set by the Makefile to what git describes.
+var commit string
+
+// versionText is what the command version and the flag --version print.
+func versionText() string {
+	from := commit
+	if info, ok := debug.ReadBuildInfo(); ok && from == "" {
+		from = info.Main.Version
+	}
+	if from == "" {
+		from = "unknown commit"
+	}
+	return fmt.Sprintf("imagetools %s (%s) %s %s/%s\n", version, from, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
 
 func newVersionCommand(env *cli.Env) *cobra.Command {
 	return &cobra.Command{
@@ -19,11 +34,7 @@ func newVersionCommand(env *cli.Env) *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  exactArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			v := version
-			if info, ok := debug.ReadBuildInfo(); ok && v == "devel" && info.Main.Version != "" {
-				v = info.Main.Version
-			}
-			_, err := fmt.Fprintf(env.Stdout, "imagetools %s %s %s/%s\n", v, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(env.Stdout, versionText())
 			return err
 		},
 	}
