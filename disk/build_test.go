@@ -127,6 +127,7 @@ func pack(b []byte, how string) []byte {
 }
 
 // vmdk writes a disk as a sparse extent, or as a stream-optimised one.
+// The last grain of an optimised one is as short as the disk, as qemu-img writes it.
 func vmdk(data []byte, grain int, optimised bool) []byte {
 	const perTable = 512
 	grains := (len(data) + grain - 1) / grain
@@ -148,7 +149,7 @@ func vmdk(data []byte, grain int, optimised bool) []byte {
 			if optimised {
 				var packed bytes.Buffer
 				w := zlib.NewWriter(&packed)
-				w.Write(piece)
+				w.Write(data[at:min(at+grain, len(data))])
 				w.Close()
 				marker := le.AppendUint64(nil, uint64(at/512))
 				marker = le.AppendUint32(marker, uint32(packed.Len()))

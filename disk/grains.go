@@ -22,8 +22,9 @@ type grains struct {
 	// for none.
 	mask func(p []byte, at place, off int64) error
 	// unpack fills dst with a packed grain; nil if there are none. A packed grain has at most
-	// maxPacked bytes, and unpacks to at most ratio times its size.
-	unpack    func(dst, src []byte) error
+	// maxPacked bytes, and unpacks to at most ratio times its size. One of a format whose last
+	// grain may be short is filled up with zeros, if it has as many bytes as least.
+	unpack    func(dst, src []byte, least int) error
 	maxPacked int64
 	ratio     int64
 
@@ -142,11 +143,11 @@ func (g *grains) read(p []byte, i, off int64) error {
 		return nil
 	case packed:
 		if int64(len(p)) == g.grain {
-			return g.unpackInto(p, at)
+			return g.unpackInto(p, i, at)
 		}
 		return g.unpacked.use(i, func(b []byte) ([]byte, error) {
 			b = slices.Grow(b[:0], int(g.grain))[:g.grain]
-			return b, g.unpackInto(b, at)
+			return b, g.unpackInto(b, i, at)
 		}, func(b []byte) { copy(p, b[off:]) })
 	}
 	if err := readFull(g.file, p, at.at+off); err != nil {
@@ -158,12 +159,12 @@ func (g *grains) read(p []byte, i, off int64) error {
 	return nil
 }
 
-func (g *grains) unpackInto(p []byte, at place) error {
+func (g *grains) unpackInto(p []byte, i int64, at place) error {
 	src := make([]byte, at.packed)
 	if err := readFull(g.file, src, at.at); err != nil {
 		return err
 	}
-	if err := g.unpack(p, src); err != nil {
+	if err := g.unpack(p, src, int(g.length(i))); err != nil {
 		return fmt.Errorf("packed data at byte %d of the file: %w", at.at, err)
 	}
 	return nil

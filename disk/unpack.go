@@ -23,38 +23,40 @@ const (
 var inflaters = sync.Pool{New: func() any { return new(deflate.Decoder) }}
 
 // inflate fills dst from a deflate stream; what follows in src is no part of it.
-func inflate(dst, src []byte) error {
-	_, err := inflateFrom(dst, src)
+func inflate(dst, src []byte, _ int) error {
+	_, _, err := inflateFrom(dst, src, len(dst))
 	return err
 }
 
-// inflateFrom returns how much of src it took.
-func inflateFrom(dst, src []byte) (consumed int, err error) {
+// inflateFrom returns how many bytes of dst it filled, at least as many as are needed, and how
+// much of src that took.
+func inflateFrom(dst, src []byte, least int) (n, consumed int, err error) {
 	d := inflaters.Get().(*deflate.Decoder)
 	defer inflaters.Put(d)
-	n, consumed, err := d.Inflate(dst, src)
+	n, consumed, err = d.Inflate(dst, src)
 	switch {
-	case n == len(dst) && (err == nil || err == io.ErrShortBuffer):
-		return consumed, nil
+	case n == len(dst) && err == io.ErrShortBuffer, n >= least && err == nil:
+		return n, consumed, nil
 	case err == nil:
 		err = io.ErrUnexpectedEOF
 	}
-	return consumed, short(n, dst, err)
+	return n, consumed, short(n, dst, err)
 }
 
-// inflateZlib fills dst from a zlib stream (RFC 1950).
-func inflateZlib(dst, src []byte) error {
+// inflateZlib fills dst from a zlib stream (RFC 1950) of at least so many bytes.
+func inflateZlib(dst, src []byte, least int) error {
 	const headerSize, deflated, dictionary = 2, 8, 0x20
 	if len(src) < headerSize || src[0]&0xf != deflated || be.Uint16(src)%31 != 0 || src[1]&dictionary != 0 {
 		return errors.New("no zlib header")
 	}
-	n, err := inflateFrom(dst, src[headerSize:])
+	n, consumed, err := inflateFrom(dst, src[headerSize:], least)
 	if err != nil {
 		return err
 	}
-	if src = src[headerSize+n:]; len(src) < adler32.Size || be.Uint32(src) != adler32.Checksum(dst) {
+	if src = src[headerSize+consumed:]; len(src) < adler32.Size || be.Uint32(src) != adler32.Checksum(dst[:n]) {
 		return errors.New("wrong checksum")
 	}
+	clear(dst[n:])
 	return nil
 }
 
@@ -71,7 +73,7 @@ var zstdReaders = sync.Pool{New: func() any {
 }}
 
 // unzstd fills dst from a zstd frame; what follows in src is no part of it.
-func unzstd(dst, src []byte) error {
+func unzstd(dst, src []byte, _ int) error {
 	r := zstdReaders.Get().(*zstd.Decoder)
 	defer zstdReaders.Put(r)
 	if err := r.Reset(bytes.NewReader(src)); err != nil {
