@@ -1,5 +1,6 @@
 // Package disk reads the disks of virtual machines: raw, qcow2, vmdk, vhd and vdi, which it
-// tells apart by their contents.
+// tells apart by their contents. Anything else is a raw disk: package source tells what else it
+// could be, and looks through compression and archives; [ReadContents] tells what a machine sees.
 //
 //	d, err := disk.Open(ctx, "disk.qcow2", disk.Options{})
 //	defer d.Close()
@@ -23,7 +24,6 @@
 package disk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +31,7 @@ import (
 	"os"
 
 	"imagetools/internal/shell"
+	"imagetools/source/magic"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -92,17 +93,14 @@ func (d *Disk) fail(err error) error { return fmt.Errorf("%q: %v: %w", d.Name, d
 
 // Options say how a disk is read.
 type Options struct {
-	// TmpDir is the folder for the copy of a disk that cannot be read at any place, one that is
-	// compressed or comes from a pipe or device; the system's default if empty.
+	// TmpDir is the folder for the copy of a disk that cannot be read at any place, one that comes
+	// from a pipe or device; the system's default if empty.
 	TmpDir string
-	// Decompress, if set, unpacks a compressed file and tells whether it was one.
-	Decompress func(io.Reader) (io.ReadCloser, bool, error)
 	// Name is that of a disk that [Read] reads, for messages.
 	Name string
 }
 
-// Open opens a disk. A regular file that is not compressed is read where it lies, anything else
-// as [Read] does.
+// Open opens a disk. A regular file is read where it lies, anything else as [Read] does.
 func Open(ctx context.Context, path string, opts Options) (*Disk, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -114,38 +112,15 @@ func Open(ctx context.Context, path string, opts Options) (*Disk, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	if h == nil {
-		return readAndClose(ctx, f, f, opts)
-	}
-	if opts.Decompress != nil {
-		plain, packed, err := opts.Decompress(io.NewSectionReader(f, 0, h.size))
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("unpack %q: %w", path, err), f.Close())
-		}
-		defer plain.Close() // nothing more is read
-		if packed {
-			opts.Decompress = nil
-			return readAndClose(ctx, plain, f, opts)
-		}
+		d, err := Read(ctx, f, opts)
+		f.Close() // it was only read
+		return d, err
 	}
 	return open(&Disk{Name: path, closer: h}, h, h.size)
 }
 
-func readAndClose(ctx context.Context, r io.Reader, f *os.File, opts Options) (*Disk, error) {
-	d, err := Read(ctx, r, opts)
-	f.Close() // it was only read
-	return d, err
-}
-
 // Read copies a disk from r into a temporary file without a name, in which zeros take no room.
 func Read(ctx context.Context, r io.Reader, opts Options) (*Disk, error) {
-	if opts.Decompress != nil {
-		plain, _, err := opts.Decompress(r)
-		if err != nil {
-			return nil, fmt.Errorf("unpack %q: %w", opts.Name, err)
-		}
-		defer plain.Close()
-		r = plain
-	}
 	h, err := spool(ctx, r, opts)
 	if err != nil {
 		return nil, err
@@ -162,7 +137,7 @@ func open(d *Disk, f tree.File, size int64) (*Disk, error) {
 }
 
 func (d *Disk) recognise(f tree.File, size int64) error {
-	start, err := readUpTo(f, 0, probeSize)
+	start, err := readUpTo(f, 0, magic.Size)
 	if err != nil {
 		return err
 	}
@@ -212,56 +187,47 @@ func openRaw(d *Disk, f tree.File, size int64) error {
 	return nil
 }
 
-// probeSize is how much of a file decides what it is, together with its last sector.
-const probeSize = 8 << 10
-
-// magics of the formats, and of others, which qemu-img can turn into one of them.
-var magics = []struct {
-	magic  string
-	format Format
-	other  string
-}{
-	{"QFI\xfb\x00\x00\x00\x02", QCOW2, ""},
-	{"QFI\xfb\x00\x00\x00\x03", QCOW2, ""},
-	{"QFI\xfb\x00\x00\x00\x01", Raw, "qcow"},
-	{"QFI\xfb", Raw, "qcow2 of a later version"},
-	{"KDMV", VMDK, ""},
-	{"# Disk DescriptorFile", VMDKFlat, ""},
-	{"COWD", Raw, "COWD of ESX"},
-	{"conectix", VHD, ""},
-	{"vhdxfile", Raw, "vhdx"},
-	{"QED\x00", Raw, "qed"},
-	{"WithoutFreeSpace", Raw, "of Parallels"},
-	{"WithouFreSpacExt", Raw, "of Parallels"},
-}
+// formats are those of package magic that are read.
+var formats = map[string]Format{"qcow2": QCOW2, "vmdk": VMDK, "vmdk-flat": VMDKFlat, "vhd": VHD, "vdi": VDI}
 
 // detect tells the format of a file that begins with start.
 func detect(name string, start []byte, f io.ReaderAt, size int64) (Format, error) {
-	for _, m := range magics {
-		if !bytes.HasPrefix(start, []byte(m.magic)) {
-			continue
+	switch found := magic.Of(start); found.Class {
+	case magic.Disk:
+		if format, ok := formats[found.ID]; ok {
+			return format, nil
 		}
-		if m.other != "" {
-			return Raw, flatten(fmt.Errorf("disks in the format %s are not read", m.other), name)
-		}
-		return m.format, nil
+		return Raw, unread(found, name)
+	case magic.Encrypted:
+		return Raw, encrypted(errors.New("encrypted by LUKS"), found.ID, "key-secret", name)
 	}
-	if bytes.HasPrefix(start, []byte("LUKS\xba\xbe")) {
-		return Raw, encrypted(errors.New("encrypted by LUKS"), "luks", "key-secret", name)
+	fixed, err := HasVHDFooter(f, size)
+	if fixed {
+		return VHDFixed, nil
 	}
-	if len(start) >= vdiMagicAt+4 && le.Uint32(start[vdiMagicAt:]) == vdiMagic {
-		return VDI, nil
+	return Raw, err
+}
+
+// unread says that a format is not read, and what makes one of it that is.
+func unread(f magic.Format, name string) error {
+	err := fmt.Errorf("disks in the format %s are not read", f.ID)
+	if f.ID == "android-sparse" {
+		return hintf(err, "simg2img %s disk.raw makes one that can be read", shell.Quote(name))
 	}
-	if size >= vhdFooterSize {
-		var cookie [len(vhdCookie)]byte
-		if _, err := f.ReadAt(cookie[:], size-vhdFooterSize); err != nil && err != io.EOF {
-			return Raw, err
-		}
-		if string(cookie[:]) == vhdCookie {
-			return VHDFixed, nil
-		}
+	return flatten(err, name)
+}
+
+// HasVHDFooter tells whether a file of size bytes ends with the footer of a vhd. If it does not
+// begin with one, it is a fixed vhd: a raw disk with a footer.
+func HasVHDFooter(f io.ReaderAt, size int64) (bool, error) {
+	if size < vhdFooterSize {
+		return false, nil
 	}
-	return Raw, nil
+	var cookie [len(vhdCookie)]byte
+	if _, err := f.ReadAt(cookie[:], size-vhdFooterSize); err != nil && err != io.EOF {
+		return false, err
+	}
+	return string(cookie[:]) == vhdCookie, nil
 }
 
 // flatten adds to an error the qemu-img command that makes a disk which can be read.
@@ -277,42 +243,6 @@ func encrypted(err error, driver, key, name string) error {
 
 func hintf(err error, format string, args ...any) error {
 	return source.WithHint(err, fmt.Sprintf(format, args...))
-}
-
-// IsDisk tells whether a regular file is a disk beyond doubt: one in a format with a magic
-// number, or a raw one with a partition table or a file system of ext2 to 4 or XFS. A tar, whose
-// first name may be any magic number, is none.
-func IsDisk(path string) (bool, error) {
-	info, err := os.Stat(path) // before it is opened, which a FIFO would wait in
-	if err != nil || !info.Mode().IsRegular() {
-		return false, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	start, err := readUpTo(f, 0, probeSize)
-	if err != nil || len(start) > 257 && bytes.HasPrefix(start[257:], []byte("ustar")) {
-		return false, err
-	}
-	format, err := detect(path, start, f, info.Size())
-	return err != nil || format != Raw || isRaw(start), nil
-}
-
-// isRaw tells whether a raw disk begins so. What is compressed can hold two bytes of a magic
-// number by chance, so more is looked at.
-func isRaw(start []byte) bool {
-	b := make([]byte, probeSize)
-	copy(b, start)
-	mbr := string(b[510:512]) == "\x55\xaa"
-	for i := range 4 { // the status of a partition is 0x80 if it is active, else 0
-		mbr = mbr && b[mbrTableAt+i*mbrEntrySize]&0x7f == 0
-	}
-	const super = 1024 // of ext2 to 4: s_magic, s_state, s_rev_level
-	ext := le.Uint16(b[super+0x38:]) == 0xef53 && le.Uint16(b[super+0x3a:]) < 8 && le.Uint32(b[super+0x4c:]) < 2
-	gpt := string(b[sector:][:8]) == gptMagic || string(b[4096:][:8]) == gptMagic
-	return mbr || ext || gpt || string(b[:4]) == "XFSB"
 }
 
 // readUpTo reads n bytes, or up to the end of the file.

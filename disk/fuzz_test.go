@@ -24,7 +24,11 @@ func fuzz(f *testing.F, fix func([]byte), seeds ...[]byte) {
 			return
 		}
 		defer d.Close()
-		if _, err := disk.ReadPartitions(d, d.Size); err != nil && d.Size < 1<<10 {
+		if c, err := disk.ReadContents(d, d.Size); err == nil {
+			if c.Warnings(); c.String() == "" {
+				t.Fatal("contents without a name")
+			}
+		} else if d.Size < 1<<10 {
 			// There is no room for a table, so only what cannot be read is a fault.
 			if _, unread := d.ReadAt(make([]byte, d.Size), 0); unread == nil || unread == io.EOF {
 				t.Fatal(err)

@@ -149,8 +149,12 @@ type qcow2 struct {
 	l1      []int64 // where the second-level tables are, 0 for none
 }
 
+// qcowStart is how much of a file has its header, the extensions of that and the name of a backing
+// file.
+const qcowStart = 8 << 10
+
 func openQCOW2(d *Disk, f tree.File, size int64) error {
-	start, err := readUpTo(f, 0, probeSize)
+	start, err := readUpTo(f, 0, qcowStart)
 	if err != nil {
 		return err
 	}

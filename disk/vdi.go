@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	vdiMagicAt    = 64
-	vdiMagic      = 0xbeda107f
 	vdiHeaderSize = 400 // up to the UUIDs that matter to nobody here
 	vdiMajor      = 1
 	vdiFree       = ^uint32(0)     // as an entry of the block table: not there

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"imagetools/compress"
+	"imagetools/disk"
 	"imagetools/source/magic"
 )
 
@@ -36,22 +37,13 @@ func SniffFile(path string) (*Finding, error) {
 // SniffAt tells what size bytes of r are.
 func SniffAt(r io.ReaderAt, size int64) (*Finding, error) {
 	f, err := Sniff(io.NewSectionReader(r, 0, size))
-	if err != nil || f.Packed() || !fixedVHD(r, size) {
+	if err != nil || f.Packed() || f.Format.Class == magic.Disk {
 		return f, err
 	}
-	// A fixed vhd is a raw disk with a footer.
-	return &Finding{Kind: Disk, Format: magic.Format{Class: magic.Disk, ID: "vhd-fixed", Name: "a fixed vhd disk"}, Certain: true}, nil
-}
-
-// fixedVHD looks for the footer of a vhd.
-func fixedVHD(r io.ReaderAt, size int64) bool {
-	const footer = 512
-	cookie := make([]byte, len("conectix"))
-	if size <= footer {
-		return false
+	if fixed, err := disk.HasVHDFooter(r, size); err != nil || !fixed {
+		return f, err
 	}
-	_, err := r.ReadAt(cookie, size-footer)
-	return err == nil && string(cookie) == "conectix"
+	return &Finding{Kind: Disk, Format: magic.Format{Class: magic.Disk, ID: "vhd-fixed", Name: "a fixed vhd disk"}, Certain: true}, nil
 }
 
 // Sniff tells what r holds, by as much of its start as that takes. Input that ends is looked at as

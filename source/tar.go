@@ -24,11 +24,15 @@ func sniffTar(r io.Reader, f *Finding, depth int) *Finding {
 	archive := tar.NewReader(r)
 	for range maxMembers {
 		hdr, err := archive.Next()
-		if err == io.EOF {
-			return look.result(true)
+		if err != nil {
+			return look.result(err == io.EOF)
 		}
-		if err != nil || !look.member(hdr, archive) {
-			return look.result(false)
+		contents, more := look.header(hdr)
+		if contents {
+			look.contents(hdr, sniff(archive, nil, depth-1))
+		}
+		if !more {
+			break
 		}
 	}
 	return look.result(false)
@@ -50,39 +54,47 @@ type member struct {
 	*Finding
 }
 
-// member looks at a member, and tells whether to go on.
-func (l *tarLook) member(hdr *tar.Header, content io.Reader) bool {
-	name := strings.Trim(path.Clean("/"+hdr.Name), "/")
+// header looks at the header of a member. It tells whether the member has contents to look at, and
+// whether to go on.
+func (l *tarLook) header(hdr *tar.Header) (contents, more bool) {
 	if l.container.Member(hdr.Name); l.container.Open() {
-		return true
+		return false, true
 	}
 	if l.container.IsArchive(false) {
-		return false
+		return false, false
 	}
+	name := memberName(hdr)
 	first, _, nested := strings.Cut(name, "/")
 	switch hdr.Typeflag {
 	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
-		if nested && rootDirs[first] || first == ".dockerenv" {
-			l.root = true
-			return false
-		}
+		l.root = nested && rootDirs[first] || first == ".dockerenv"
 	case tar.TypeDir:
 		l.root = rootDirs[name]
-		return !l.root
-	default: // nobody puts links and devices beside a disk
+		return false, !l.root
+	case tar.TypeSymlink, tar.TypeLink:
+		l.root = rootDirs[first]
+		return false, !l.root
+	default: // nobody puts devices beside a disk
 		l.root = true
-		return false
 	}
-	in := sniff(content, nil, l.depth-1)
-	if !in.Packed() && fixedName(name) && (in.Kind == Unknown || in.Kind == Nothing) {
+	return !l.root, !l.root
+}
+
+// contents takes what the contents of a member are, and tells whether they are a disk.
+func (l *tarLook) contents(hdr *tar.Header, in *Finding) (isDisk bool) {
+	name := memberName(hdr)
+	if !in.Packed() && saysDisk(name) && (in.Kind == Unknown || in.Kind == Nothing) {
 		in.Kind, in.Certain = Disk, false
 	}
-	l.appliance = l.appliance || in.Format.ID == "ovf" || strings.HasSuffix(name, ".ovf") || name == "ova.xml"
+	l.appliance = l.appliance || in.Format.ID == "ovf" || name == "ova.xml"
 	if in.Kind == Disk || in.Kind == Disks || in.Kind == Stream {
 		l.disks = append(l.disks, member{name, in})
 	}
-	return true
+	return in.Kind == Disk
 }
+
+// memberName is the path of a member below the root.
+func memberName(hdr *tar.Header) string { return strings.Trim(path.Clean("/"+hdr.Name), "/") }
 
 // result is what the members make; whole says that all were looked at.
 func (l *tarLook) result(whole bool) *Finding {
@@ -121,8 +133,8 @@ func init() {
 	}
 }
 
-// fixedName tells whether a name in an archive says that its content is a raw disk.
-func fixedName(name string) bool {
+// saysDisk tells whether a name in an archive says that its content is a raw disk.
+func saysDisk(name string) bool {
 	switch strings.ToLower(path.Ext(name)) {
 	case ".raw", ".img":
 		return true

@@ -16,6 +16,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
+	"imagetools/source"
 	"imagetools/zfs/zvol"
 )
 
@@ -108,8 +109,8 @@ func parseSize(s string, unit int64) (int64, error) {
 	return n * unit, err
 }
 
-// isDisk tells whether SOURCE is a disk: what is no folder and shall become a zvol, or a file
-// that looks like one.
+// isDisk tells whether SOURCE is a disk: what is no folder and shall become a zvol, or what looks
+// like one.
 func (p *place) isDisk(imageType string) (bool, error) {
 	if p.inPool != nil || p.dataset != nil || p.oci != nil {
 		return false, nil
@@ -117,17 +118,13 @@ func (p *place) isDisk(imageType string) (bool, error) {
 	if p.image != nil {
 		return p.image.volume, nil
 	}
-	if p.path == "-" {
-		return imageType == manifest.TypeZvol, nil
+	if p.path != "-" {
+		info, err := os.Stat(p.path)
+		if err != nil || info.IsDir() {
+			return false, err
+		}
 	}
-	info, err := os.Stat(p.path)
-	if err != nil || info.IsDir() {
-		return false, err
-	}
-	if imageType == manifest.TypeZvol {
-		return true, nil
-	}
-	return disk.IsDisk(p.path)
+	return imageType == manifest.TypeZvol || isDisk(p.found), nil
 }
 
 // createFromDisk makes the image of a disk.
@@ -139,7 +136,7 @@ func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, a
 		if at.image != nil {
 			return at.image.openVolume(ctx, env, o.source.TmpDir)
 		}
-		return openDisk(ctx, env, at.path, o.source.TmpDir, progress)
+		return openDisk(ctx, env, at, o.source.TmpDir, progress)
 	})
 	if err != nil {
 		return nil, err
@@ -155,7 +152,7 @@ func (o *createImageOptions) createFromDisk(ctx context.Context, env *cli.Env, a
 	if out.Volume.BlockSize == 0 && o.origin.found == nil {
 		out.Volume.BlockSize = d.blockSize
 	}
-	if err := o.checkPartitions(env, d, out); err != nil {
+	if err := o.checkContents(env, d, out); err != nil {
 		return nil, err
 	}
 	if o.DryRun {
@@ -193,33 +190,41 @@ type openedDisk struct {
 	held      int64 // bytes of memory that the index of an image takes
 }
 
-func openDisk(ctx context.Context, env *cli.Env, path, tmpDir string, progress *cli.Progress) (*openedDisk, error) {
-	opts := disk.Options{TmpDir: tmpDir, Name: path}
-	opts.Decompress = func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, progress) }
+func openDisk(ctx context.Context, env *cli.Env, at *place, tmpDir string, progress *cli.Progress) (*openedDisk, error) {
+	opts := source.DiskOptions{TmpDir: tmpDir}
+	opts.Unpacking = func(n int64) { progress.Update("unpacking", n, -1) }
 	var d *disk.Disk
 	var err error
-	if path == "-" {
+	if at.path == "-" {
 		opts.Name = "standard input"
-		d, err = disk.Read(ctx, env.Stdin, opts)
+		d, err = source.ReadDisk(ctx, env.Stdin, opts)
 	} else {
-		d, err = disk.Open(ctx, path, opts)
+		d, err = source.OpenDisk(ctx, at.path, opts)
 	}
 	if err != nil {
 		return nil, err
 	}
 	open := &openedDisk{Source: d, Size: d.Size, what: fmt.Sprintf("disk %q: %v", d.Name, d.Format), closer: d}
+	if at.found != nil && at.found.Member() != "" {
+		open.notes = append(open.notes, fmt.Sprintf("%q is %v", d.Name, at.found))
+	}
 	if d.Spool > 0 {
 		open.notes = append(open.notes, fmt.Sprintf("unpacked into a temporary file of %s", cli.Size(d.Spool)))
 	}
 	return open, nil
 }
 
-// checkPartitions compares what the machine is to boot by with the partition table.
-func (o *createImageOptions) checkPartitions(env *cli.Env, d *openedDisk, out *image.Options) error {
-	p, err := disk.ReadPartitions(d, d.Size)
+// checkContents warns of a disk on which machines find nothing, and compares what the machine is
+// to boot by with the partition table.
+func (o *createImageOptions) checkContents(env *cli.Env, d *openedDisk, out *image.Options) error {
+	c, err := disk.ReadContents(d, d.Size)
 	if err != nil {
 		return err
 	}
+	for _, w := range c.Warnings() {
+		env.Warnf("the disk: %s", w)
+	}
+	p := &c.Partitions
 	bootrom := ""
 	if r := manifest.New(out.Manifest).Requirements; r != nil {
 		bootrom = r.Bootrom

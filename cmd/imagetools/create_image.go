@@ -101,8 +101,9 @@ SOURCE is one of
     recognised
   an image: its file, compressed or not, or its manifest, which stands for the file beside it; of
     an increment the images that it builds on must lie in the same folder
-  the disk of a virtual machine: qcow2, vmdk, vhd, vdi, or raw with a partition table, ext2 to 4
-    or XFS; with --type zvol any other file, compressed or not, and "-" is a raw one, too
+  the disk of a virtual machine: qcow2, vmdk, vhd, vdi, or raw with a partition table or a file
+    system; compressed, or the only disk in a tar such as an OVA, too; with --type zvol also data
+    of an unknown format
   zones/NAME, or a name without a slash: a dataset, whole: one in the ZFS of this host (also
     POOL/NAME, or in --pool), else one in the store (--store)
   the UUID or alias of a virtual machine, on SmartOS: the dataset of its zone, or its first disk

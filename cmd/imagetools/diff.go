@@ -2,17 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"imagetools/compress"
 	"imagetools/internal/cli"
 	"imagetools/tree"
 	"imagetools/tree/compare"
@@ -157,42 +153,6 @@ func openTree(ctx context.Context, env *cli.Env, arg string, open openOptions, s
 		return nil, nil, fmt.Errorf("%s: %w", arg, err)
 	}
 	return t, img, nil
-}
-
-// looksLikeImage tells whether arg is a manifest or a stream, by its first bytes. What is read of
-// standard input is put back.
-func looksLikeImage(env *cli.Env, arg string) (bool, error) {
-	var r io.Reader
-	if arg == "-" {
-		start, err := env.PeekStdin(peekSize)
-		if err != nil {
-			return false, err
-		}
-		r = bytes.NewReader(start)
-	} else {
-		info, err := os.Stat(arg)
-		if err != nil || !info.Mode().IsRegular() {
-			return false, nil // openSource knows, or tells what is wrong
-		}
-		f, err := os.Open(arg)
-		if err != nil {
-			return false, err
-		}
-		defer f.Close()
-		r = f
-	}
-	plain, format, err := compress.NewReader(r, compress.Options{})
-	if err != nil {
-		return false, fmt.Errorf("%q: %w", arg, err)
-	}
-	defer plain.Close()
-	start := make([]byte, 16)
-	n, _ := io.ReadFull(plain, start)
-	if text := bytes.TrimLeft(start[:n], " \t\r\n"); format == compress.None && len(text) > 0 && text[0] == '{' {
-		return true, nil
-	}
-	const magic = 0x2F5BACBAC // of BEGIN, behind the record's type and length
-	return n == 16 && (binary.LittleEndian.Uint64(start[8:]) == magic || binary.BigEndian.Uint64(start[8:]) == magic), nil
 }
 
 func printChange(w *bufio.Writer, c compare.Change) error {

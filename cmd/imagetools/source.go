@@ -107,6 +107,7 @@ type place struct {
 	vm      *vmSource         // that inPool belongs to, if SOURCE says a virtual machine
 	image   *imageSource      // nil if the path is not that of one
 	oci     *ociSource        // nil if it is no container image
+	found   *finding          // what the file at the path holds; nil if it was not looked at
 }
 
 // placeOf is where a dataset is; nil for none.
@@ -185,7 +186,8 @@ func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (
 		return placeOf(ds), err
 	}
 	if arg == "-" {
-		return &place{path: arg}, nil
+		found, err := recognise(env, arg)
+		return &place{path: arg, found: found}, err
 	}
 	if oci, err := parseOCI(arg); oci != nil || err != nil {
 		return &place{oci: oci}, err
@@ -233,8 +235,11 @@ func locate(ctx context.Context, env *cli.Env, arg string, opts sourceOptions) (
 	if inStore != nil {
 		return inStore, nil
 	}
-	oci, err := recogniseOCI(arg)
-	return &place{path: arg, oci: oci}, err
+	found, err := recognise(env, arg)
+	if err != nil {
+		return nil, err
+	}
+	return &place{path: arg, found: found, oci: recogniseOCI(arg, found)}, nil
 }
 
 // only returns a dataset of a ZFS if SOURCE can be nothing else.
@@ -280,6 +285,8 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 		}
 	} else if opts.Metalog != "" && opts.Metalog != "none" {
 		return nil, cli.Usagef("--metalog %q: only a directory has one, a tar holds owners and modes itself", opts.Metalog)
+	} else if err := at.checkTree(); err != nil {
+		return nil, err
 	} else if s, err = openTar(ctx, env, at.path, owners, opts, progress); err != nil {
 		return nil, err
 	}
@@ -347,11 +354,6 @@ func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owner
 		return nil, err
 	}
 	s.Tree, s.rep, s.closer = src.Tree, src.Report, src
-	if path == "-" {
-		if err := s.checkStdin(); err != nil {
-			return nil, errors.Join(err, s.Close())
-		}
-	}
 	return s, nil
 }
 

@@ -40,12 +40,19 @@ func (o *createImageOptions) findImage(env *cli.Env, at *place) error {
 	if at.inPool != nil || at.dataset != nil || terminal {
 		return nil
 	}
-	isImage, err := looksLikeImage(env, at.path)
-	if err == nil && isImage || o.onlyImage {
-		at.image, err = o.newImageSource(env, at.path)
-		return openHint(err)
+	if at.found == nil && o.onlyImage {
+		found, err := recognise(env, at.path)
+		if err != nil {
+			return err
+		}
+		at.found = found
 	}
-	return nil // what reads it tells what is wrong
+	if !isImage(at.found) && !o.onlyImage {
+		return nil
+	}
+	var err error
+	at.image, err = o.newImageSource(env, at.path)
+	return openHint(err)
 }
 
 // newImageSource looks what there is beside a stream or a manifest, and what the stream holds.
@@ -79,9 +86,6 @@ func (o *createImageOptions) newImageSource(env *cli.Env, path string) (*imageSo
 	}
 	return s, nil
 }
-
-// peekSize is how much of standard input is looked at before it is read.
-const peekSize = 512 << 10
 
 // holdsVolume tells what a stream begins with.
 func holdsVolume(env *cli.Env, path string) (bool, error) {

@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -81,42 +78,15 @@ func parseOCI(arg string) (*ociSource, error) {
 	return s, nil
 }
 
-// recogniseOCI tells whether a path is that of a layout or an archive, by what it holds.
-func recogniseOCI(path string) (*ociSource, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+// recogniseOCI returns what a path is that is a layout or an archive; nil for anything else.
+func recogniseOCI(path string, found *finding) *ociSource {
+	switch {
+	case isContainer(found):
+		return &ociSource{transport: dockerArchive, place: path, implied: true}
+	case found == nil && fromoci.IsLayout(path):
+		return &ociSource{transport: ociLayout, place: path, implied: true}
 	}
-	if info.IsDir() {
-		if fromoci.IsLayout(path) {
-			return &ociSource{transport: ociLayout, place: path, implied: true}, nil
-		}
-		return nil, nil
-	}
-	if !info.Mode().IsRegular() {
-		return nil, nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	packed := io.NewSectionReader(f, 0, info.Size())
-	r, compressed, err := decompress(packed, nil)
-	if err != nil {
-		return nil, nil // whoever reads it says what is wrong
-	}
-	defer r.Close()
-	var is bool
-	if compressed {
-		is = fromoci.IsArchive(r)
-	} else {
-		is = fromoci.IsArchive(io.NewSectionReader(f, 0, info.Size()))
-	}
-	if !is {
-		return nil, nil
-	}
-	return &ociSource{transport: dockerArchive, place: path, implied: true}, nil
+	return nil
 }
 
 func (s *ociSource) String() string {
@@ -238,19 +208,4 @@ func (s *openedSource) describe(out *image.Options) {
 		maps.Copy(tags, out.Manifest.Tags)
 		out.Manifest.Tags = tags
 	}
-}
-
-// checkStdin refuses the archive of an image where a root file system was meant.
-func (s *openedSource) checkStdin() error {
-	marked := false
-	for _, e := range s.Tree.Root.Entries() {
-		if !fromoci.IsPart(e.Name) {
-			return nil
-		}
-		marked = marked || slices.Contains([]string{"oci-layout", "manifest.json"}, e.Name)
-	}
-	if !marked {
-		return nil
-	}
-	return cli.Hint(errors.New("standard input is the archive of a container image, not a root file system"), "docker-archive:- in place of - reads its layers")
 }

@@ -135,7 +135,7 @@ func Hints(err error) []string {
 	var out []string
 	var visit func(error)
 	visit = func(err error) {
-		if h, ok := err.(interface{ Hint() string }); ok && !slices.Contains(out, h.Hint()) {
+		if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" && !slices.Contains(out, h.Hint()) {
 			out = append(out, h.Hint())
 		}
 		switch u := err.(type) {

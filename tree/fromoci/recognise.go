@@ -61,6 +61,3 @@ func IsArchive(r io.Reader) bool {
 	}
 	return is.IsArchive(false)
 }
-
-// IsPart tells whether a name may be one at the top of the archive of an image.
-func IsPart(name string) bool { return imagePart.MatchString(name) || imageFrame.MatchString(name) }

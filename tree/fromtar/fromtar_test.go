@@ -326,9 +326,9 @@ func TestStart(t *testing.T) {
 		"one block":    {make([]byte, 512), 'x', `not a tar archive: it begins with 512 bytes of zeros`},
 		"text":         {[]byte("yes\nno\x1b\xff"), 'y', `not a tar archive: it begins with "yes\nno\x1b\xffyyyyyyyy"`},
 		"damaged":      {damaged, 'x', `at byte 0: damaged header`},
-		"zip":          {[]byte("PK\x03\x04"), 'x', `it begins with a member of a ZIP archive`},
+		"zip":          {[]byte("PK\x03\x04"), 'x', `it begins with a ZIP archive`},
 		"send stream":  {[]byte("\x00\x00\x00\x00\x00\x00\x00\x00\xac\xcb\xba\xf5\x02\x00\x00\x00"), 0, `it begins with a ZFS send stream`},
-		"gzip of gzip": {gzipped(t, []byte("x")), 'x', `it begins with a gzip header`},
+		"gzip of gzip": {gzipped(t, []byte("x")), 'x', `it begins with a gzip file`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, tmp := &endless{start: tt.start, filler: tt.filler}, t.TempDir()
