@@ -47,6 +47,34 @@ func Chain(path string) ([]string, error) {
 	return chain, nil
 }
 
+// WithOrigins returns paths with the images that they are increments on, each found as [Chain]
+// finds it and before the image that needs it. An image that is named, or needed, several times is
+// there once. missing says for a path why its origins were not all found.
+func WithOrigins(paths []string) (all []string, missing map[string]error) {
+	missing = map[string]error{}
+	met := map[string]bool{}
+	for _, path := range paths {
+		chain, err := Chain(path)
+		if err != nil {
+			missing[path], chain = err, []string{path}
+		}
+		for _, p := range chain {
+			key := p
+			if in, err := Locate(p); err == nil && in.Path != "-" {
+				if key, err = filepath.EvalSymlinks(in.Path); err != nil {
+					key = in.Path
+				}
+			}
+			if key != "-" && met[key] {
+				continue
+			}
+			met[key] = true
+			all = append(all, p)
+		}
+	}
+	return all, missing
+}
+
 // folder is one with manifests.
 type folder struct {
 	path   string

@@ -115,7 +115,7 @@ func (o *Opened) Spooled() (n int64) {
 // maxManifest bounds a manifest; the largest known have some 100 KiB.
 const maxManifest = 16 << 20
 
-var manifestSuffixes = []string{".json", ".imgmanifest", ".manifest"}
+var manifestSuffixes = []string{".json", ".imgmanifest", ".manifest", ".dsmanifest"}
 
 // streamSuffixes are the ends of the names of stream files.
 func streamSuffixes() []string {

@@ -25,6 +25,10 @@ type VerifyOptions struct {
 	Memory int64     // bytes that the index may take; 0 is what objset has as its default
 	Limit  int       // how many faults are told; 0 is 1000. All are counted.
 
+	// FindOrigins has the images that an image is incremental on, by the manifests beside it, be
+	// verified too; see [WithOrigins].
+	FindOrigins bool
+
 	// Progress, if set, is told how much of a file was read, as [OpenOptions.Progress] is.
 	Progress func(name string, done, total, held int64)
 }
@@ -54,6 +58,11 @@ type Verified struct {
 	Count                                  [zpl.Damage + 1]int // of all faults, by severity
 	Faults                                 []Fault
 	Notes                                  []string // what was not checked, and why
+
+	// Incomplete says that there are snapshots of which only the records could be checked, because
+	// something else is needed to read them: an origin, a key, the first part of a stream. A warning
+	// tells of each.
+	Incomplete bool
 }
 
 const (
@@ -72,6 +81,9 @@ func Verify(ctx context.Context, paths []string, opts VerifyOptions) (*Verified,
 	v := &verifier{ctx: ctx, opts: opts}
 	v.x = objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory, Doubt: func(d objset.Doubt) { v.records.doubt(d) }})
 	v.opts.Limit = cmp.Or(opts.Limit, defaultFaultLimit)
+	if opts.FindOrigins {
+		paths, v.noOrigin = WithOrigins(paths)
+	}
 	for _, path := range paths {
 		in, err := Locate(path)
 		if err != nil {
@@ -92,7 +104,19 @@ type verifier struct {
 	x    *objset.Index
 	res  Verified
 
-	records *recordVerifier // of the present file
+	records  *recordVerifier   // of the present file
+	noOrigin map[string]error  // why the origins of a path were not found
+	uuids    map[uint64]string // of the images whose last snapshots have the guids
+}
+
+// originMissing says why an image stands alone.
+func (v *verifier) originMissing(in *Input) string {
+	for _, path := range []string{in.Path, in.ManifestPath} {
+		if err := v.noOrigin[path]; err != nil {
+			return "is missing: " + err.Error()
+		}
+	}
+	return "is missing"
 }
 
 func (v *verifier) add(f Fault) {
@@ -196,19 +220,23 @@ func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 func (v *verifier) snapshot(in *Input, s *objset.Snapshot, im *imageVerifier, faults []Fault) error {
 	v.res.Snapshots++
 	name := s.Begin.ToName
-	structureOnly := func(why string) {
-		v.note("snapshot %q: %s: only its records were checked", name, why)
+	incomplete := func(format string, args ...any) {
+		v.res.Incomplete = true
+		v.add(Fault{
+			Severity: zpl.Warning, File: in.Path, Snapshot: name,
+			Message: "incomplete: " + fmt.Sprintf(format, args...) + "; only records were checked",
+		})
 	}
 	var err error
 	switch {
 	case !s.Complete:
-		structureOnly("the stream does not reach its end")
+		v.note("snapshot %q: the stream does not reach its end: only its records were checked", name)
 	case s.Encrypted():
-		structureOnly("it is encrypted")
+		incomplete("snapshot %q is encrypted", name)
 	case s.Resumed():
-		structureOnly("its first part, or that of a stream it builds on, was sent before")
+		incomplete("snapshot %q: the first part of an interrupted send is missing, of this or of a stream it builds on", name)
 	case s.Partial():
-		structureOnly(fmt.Sprintf("it is incremental, and the snapshot with the guid %#x that it starts from was not given", s.Missing()))
+		incomplete("snapshot %q is incremental: its origin, guid %#x, %s", name, s.Missing(), v.originMissing(in))
 	case s.Begin.Objset == stream.ObjsetZvol:
 		v.res.Objects += s.Len()
 		v.volume(in, s, im)

@@ -84,7 +84,9 @@ func faults(t *testing.T, paths ...string) string {
 }
 
 // good is what an image for brand joyent has at least.
-var good = map[string]string{"root/": "", "root/var/zoneinit/zoneinit.json": "{}"}
+var good = map[string]string{
+	"root/var/zoneinit/zoneinit.json": "{}", "root/etc/svc/repository.db": "x", "root/var/adm/": "",
+}
 
 func with(files map[string]string) map[string]string {
 	all := map[string]string{}
@@ -177,19 +179,19 @@ func TestVerifyLeaks(t *testing.T) {
 
 func TestVerifyProvisioning(t *testing.T) {
 	t.Parallel()
-	root := map[string]string{"root/": ""}
+	root := map[string]string{"root/etc/motd": ""}
 	for _, test := range []struct {
 		name  string
 		opts  manifest.Options
 		files map[string]string
 		want  string
 	}{
-		{"no root", manifest.Options{}, map[string]string{"etc/": ""}, "damage: web-1.0.zfs.gz: root: there is no such directory"},
-		{"root is a file", manifest.Options{}, map[string]string{"root": ""}, "damage: web-1.0.zfs.gz: root: it is no directory"},
-		{"joyent", manifest.Options{}, root, "warning: web-1.0.zfs.gz: root/var/zoneinit/zoneinit.json: it is missing"},
+		{"no root", manifest.Options{}, map[string]string{"etc/": ""}, "damage: web-1.0.zfs.gz: root: not found: zones will not boot"},
+		{"root is a file", manifest.Options{}, map[string]string{"root": ""}, "damage: web-1.0.zfs.gz: root: not a directory: zones will not boot"},
+		{"joyent", manifest.Options{}, root, "warning: web-1.0.zfs.gz: root/var/zoneinit/zoneinit.json: not found: vmadm refuses"},
 		{"old", manifest.Options{}, with(map[string]string{"root/root/zoneinit.d/04-mdata.sh": ""}), ""},
-		{"another brand", manifest.Options{Base: &manifest.Manifest{Requirements: &manifest.Requirements{Brand: "joyent-minimal"}}}, root, ""},
-		{"lx", manifest.Options{Type: manifest.TypeLX}, root, ""},
+		{"another brand", manifest.Options{Base: &manifest.Manifest{Requirements: &manifest.Requirements{Brand: "bhyve"}}}, root, ""},
+		{"lx", manifest.Options{Type: manifest.TypeLX}, root, "warning: web-1.0.zfs.gz: root/sbin/init: not found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file, _ := makeImage(t, test.opts, test.files)
@@ -252,7 +254,8 @@ func TestVerifyStream(t *testing.T) {
 		{"features", edit(t, file, begin(func(b *stream.Begin) { b.Features |= stream.FeatureLargeBlocks })), "warning: edited.zfs: : platforms before 20141201"},
 		{"for OpenZFS alone", edit(t, file, begin(func(b *stream.Begin) { b.Features |= stream.FeatureZstd })), "warning: edited.zfs: : no SmartOS platform"},
 		{"incremental", edit(t, file, begin(func(b *stream.Begin) { b.FromGUID = 5 })), "without the flag CLONE"},
-		{"without origin", edit(t, file, begin(func(b *stream.Begin) { b.FromGUID = 5 })), "note: snapshot \"image@final\": it is incremental"},
+		{"without origin", edit(t, file, begin(func(b *stream.Begin) { b.FromGUID = 5 })), "warning: edited.zfs: : incomplete: snapshot \"image@final\" is incremental: its origin, guid 0x5, is missing"},
+		{"the rest of a send", edit(t, file, begin(func(b *stream.Begin) { b.Features |= stream.FeatureResuming })), "warning: edited.zfs: : incomplete: snapshot \"image@final\": the first part"},
 	} {
 		if got := faults(t, test.path); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
@@ -301,7 +304,7 @@ func TestVerifyLimit(t *testing.T) {
 	for i := range 50 {
 		files["root/home/"+string(rune('a'+i%26))+strings.Repeat("x", i)+"/.bash_history"] = "x"
 	}
-	file, _ := makeImage(t, manifest.Options{Type: manifest.TypeLX}, files)
+	file, _ := makeImage(t, manifest.Options{Base: &manifest.Manifest{Requirements: &manifest.Requirements{Brand: "bhyve"}}}, files)
 	res, err := image.Verify(context.Background(), []string{file}, image.VerifyOptions{Limit: 7})
 	if err != nil {
 		t.Fatal(err)

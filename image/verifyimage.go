@@ -3,11 +3,12 @@ package image
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
 	"imagetools/compress"
+	"imagetools/image/check"
 	"imagetools/manifest"
 	"imagetools/zfs/nvlist"
 	"imagetools/zfs/objset"
@@ -212,6 +213,10 @@ func (im *imageVerifier) contents() {
 		return
 	}
 	s := im.in.Snapshots[len(im.in.Snapshots)-1]
+	if im.v.uuids == nil {
+		im.v.uuids = map[uint64]string{}
+	}
+	im.v.uuids[s.Begin.ToGUID] = m.UUID
 	volume := s.Begin.Objset == stream.ObjsetZvol
 	switch {
 	case m.Type != "" && volume != (m.Type == manifest.TypeZvol):
@@ -224,6 +229,8 @@ func (im *imageVerifier) contents() {
 	switch incremental := s.Begin.FromGUID != 0; {
 	case incremental && m.Origin == "":
 		im.manifest(zpl.Damage, "origin", "missing, and the stream is incremental: it builds on the snapshot with the guid %#x", s.Begin.FromGUID)
+	case incremental && im.v.uuids[s.Begin.FromGUID] != "" && im.v.uuids[s.Begin.FromGUID] != m.Origin:
+		im.manifest(zpl.Warning, "origin", "%s, but the stream builds on the snapshot of image %s", m.Origin, im.v.uuids[s.Begin.FromGUID])
 	case !incremental && m.Origin != "":
 		im.manifest(zpl.Warning, "origin", "%s, but the stream is a full one and needs none", m.Origin)
 	}
@@ -231,34 +238,47 @@ func (im *imageVerifier) contents() {
 
 // provision tells whether vmadm can make a zone of a file system.
 func (im *imageVerifier) provision(c checkedFS) {
-	zoneType := im.m == nil || im.m.Type == manifest.TypeZone || im.m.Type == manifest.TypeLX
-	if !zoneType {
-		return
+	var opts check.Options
+	if im.m != nil {
+		opts = check.Of(im.m)
 	}
-	root, err := c.fs.Lookup("root")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		im.inFS(c, im.refused(), "root", "there is no such directory: a zone made from the image does not boot")
-		return
-	case err != nil: // told as damage
-		return
-	case !root.IsDir():
-		im.inFS(c, im.refused(), "root", "it is no directory: a zone made from the image does not boot")
-		return
-	}
-	if im.m == nil || im.m.Type != manifest.TypeZone {
-		return
-	}
-	if r := im.m.Requirements; r != nil && r.Brand != "" && r.Brand != "joyent" && r.Brand != "builder" {
-		return
-	}
-	for _, path := range []string{"root/var/zoneinit/zoneinit.json", "root/var/zoneinit/includes/04-mdata.sh", "root/root/zoneinit.d/04-mdata.sh"} {
-		if _, err := c.fs.Lookup(path); err == nil {
-			return
+	for _, f := range check.Zone(datasetFS{c.fs}, opts) {
+		severity := zpl.Warning
+		if f.Fatal {
+			severity = im.refused()
 		}
+		im.inFS(c, severity, f.Path, "%s", f.Message)
 	}
-	im.inFS(c, zpl.Warning, "root/var/zoneinit/zoneinit.json", "it is missing, and so is 04-mdata.sh: vmadm refuses to make a zone of brand joyent or builder from the image")
 }
+
+// datasetFS is a file system in a stream, without contents, as package check looks at it.
+type datasetFS struct{ fs *zpl.FS }
+
+func (d datasetFS) Lookup(path string) (check.Node, error) {
+	z, err := d.fs.Lookup(path)
+	if err != nil {
+		return check.Node{}, err
+	}
+	return check.Node{Mode: z.Mode, UID: uint32(min(z.UID, math.MaxUint32)), Size: int64(min(z.Size, math.MaxInt64)), Target: z.Target}, nil
+}
+
+func (d datasetFS) ReadDir(path string) ([]string, error) {
+	z, err := d.fs.Lookup(path)
+	if err != nil {
+		return nil, err
+	}
+	list, err := d.fs.Dir(z.Object)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(list))
+	for i, e := range list {
+		names[i] = e.Name
+	}
+	return names, nil
+}
+
+func (datasetFS) ReadFile(string, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
 
 // inFS adds a fault at a path of a file system.
 func (im *imageVerifier) inFS(c checkedFS, s zpl.Severity, path, format string, args ...any) {

@@ -21,7 +21,7 @@
 //
 // Debian's steps were tried on roots of three releases, not in a zone; those of the other
 // distributions on trees written after the file lists of the builders. No package is installed:
-// what has no init does not boot, and that is noted.
+// what has no init does not boot, which package check tells of.
 package lx
 
 import (

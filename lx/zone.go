@@ -76,9 +76,6 @@ func (j *job) boot() {
 		j.note("/etc/resolv.conf stays, so that zones ask the servers in it; without the file they ask those that vmadm is told")
 	}
 	j.checkPrograms()
-	if !j.named("/sbin/init") && !j.named("/bin/init") {
-		j.note("there is no /sbin/init, so that zones of this image do not boot; the package of an init is needed, such as systemd-sysv or openrc")
-	}
 }
 
 // checkPrograms tells of programs for other processors than the brand knows.

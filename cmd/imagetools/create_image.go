@@ -369,6 +369,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	}
 	o.warnOfOutput(env, at)
 	if o.DryRun {
+		warnOfImage(env, src.Tree, manifest.New(out.Manifest))
 		return nil, nil
 	}
 	if err := o.origin.open(ctx, env, o.source.TmpDir, o.Quiet, out); err != nil {
@@ -383,6 +384,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	if err != nil {
 		return nil, withHint(err)
 	}
+	warnOfImage(env, src.Tree, res.Manifest)
 	return res, nil
 }
 

@@ -50,7 +50,7 @@ to disk.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&opts.JSON, "json", false, "print a JSON document")
-	f.StringArrayVar(&opts.Origins, "origin", nil, "image that IMAGE is incremental on; repeatable, the full one first")
+	opts.addOriginFlag(f)
 	return cmd
 }
 
@@ -73,6 +73,7 @@ func runInspect(ctx context.Context, env *cli.Env, opts inspectOptions) error {
 // inspection is the answer of inspect. Guids are hexadecimal, sizes bytes.
 type inspection struct {
 	Path        string               `json:"path"`
+	Origins     []string             `json:"origins,omitempty"` // the images that it builds on, the full one first
 	Compression string               `json:"compression"`
 	Size        int64                `json:"size"`
 	StreamSize  int64                `json:"stream_size"`
@@ -147,6 +148,9 @@ func newInspection(ctx context.Context, img *openedImage) (*inspection, error) {
 		Path: in.Path, Compression: string(in.Format), Size: in.Size, StreamSize: in.StreamSize,
 		Trailing: in.Trailing, ByteOrder: "little-endian",
 	}
+	for _, origin := range img.Inputs[:len(img.Inputs)-1] {
+		r.Origins = append(r.Origins, origin.Path)
+	}
 	var features stream.Features
 	for _, s := range in.Snapshots {
 		if s.Order.String() == "BigEndian" {
@@ -195,7 +199,7 @@ func inspectSnapshot(ctx context.Context, x *objset.Index, s *objset.Snapshot) (
 	case b.Features&stream.FeatureResuming != 0:
 		r.Note = "resumed: the first part of the stream is missing"
 	case s.Partial():
-		r.Note = "incremental: names and sizes cannot be told without the origin"
+		r.Note = "incomplete: incremental, and names and sizes cannot be told without the origin"
 	case b.Objset == stream.ObjsetZvol:
 		v, openErr := (&openedImage{Opened: &image.Opened{Index: x}, snapshot: s}).volume()
 		if openErr != nil {
@@ -295,6 +299,9 @@ func (r *inspection) print(w io.Writer) error {
 	p := printer{w: w}
 	p.line("file", "%s, %s, %s", r.Path, r.Compression, cli.Size(r.Size))
 	p.line("stream", "%s, %s", cli.Size(r.StreamSize), r.ByteOrder)
+	if len(r.Origins) > 0 {
+		p.line("origins", "%s", strings.Join(r.Origins, ", "))
+	}
 	if r.Trailing > 0 {
 		p.line("", "%d bytes follow that are no stream", r.Trailing)
 	}

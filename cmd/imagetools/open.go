@@ -31,12 +31,16 @@ type openOptions struct {
 
 // imageArgument is what the help of those commands says of IMAGE.
 const imageArgument = `IMAGE is an image file or any other ZFS send stream, compressed or not; an image's manifest,
-which stands for the stream beside it; or "-" for standard input. An incremental one needs
-those it builds on: --origin, the full one first.`
+which stands for the stream beside it; or "-" for standard input. The origins of an incremental
+image are found by the manifests beside it; --origin names them otherwise, the full one first.`
 
 func (o *openOptions) addFlags(f *pflag.FlagSet) {
-	f.StringArrayVar(&o.Origins, "origin", nil, "image that IMAGE is incremental on; repeatable, the full one first")
+	o.addOriginFlag(f)
 	f.StringVar(&o.Snapshot, "snapshot", "", "snapshot to look at: its name, DATASET@SNAPSHOT, DATASET or its guid (default the last)")
+}
+
+func (o *openOptions) addOriginFlag(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.Origins, "origin", nil, "image that IMAGE is incremental on; repeatable, the full one first (default: found by the manifests beside IMAGE)")
 }
 
 func (o *openOptions) addSpoolFlags(f *pflag.FlagSet) {
@@ -48,6 +52,7 @@ func (o *openOptions) addSpoolFlags(f *pflag.FlagSet) {
 type openedImage struct {
 	*image.Opened
 	snapshot *objset.Snapshot
+	noOrigin error // why the images that it is incremental on were not looked for, or not found
 }
 
 // open reads the streams. With contents, what is in files can be read afterwards.
@@ -68,11 +73,17 @@ func (o *openOptions) open(ctx context.Context, env *cli.Env, arg string, conten
 	}
 	type result struct {
 		*image.Opened
-		err error
+		err, noOrigin error
 	}
 	res, err := cli.Interruptible(ctx, func() (result, error) {
-		opened, err := image.Open(ctx, append(o.Origins[:len(o.Origins):len(o.Origins)], arg), opts)
-		return result{opened, err}, nil
+		paths, noOrigin := append(o.Origins[:len(o.Origins):len(o.Origins)], arg), error(nil)
+		if len(o.Origins) == 0 {
+			var missing map[string]error
+			paths, missing = image.WithOrigins(paths)
+			noOrigin = missing[arg]
+		}
+		opened, err := image.Open(ctx, paths, opts)
+		return result{opened, err, noOrigin}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +97,7 @@ func (o *openOptions) open(ctx context.Context, env *cli.Env, arg string, conten
 		res.Close()
 		return nil, err
 	}
-	return &openedImage{res.Opened, s}, nil
+	return &openedImage{res.Opened, s, res.noOrigin}, nil
 }
 
 func openHint(err error) error {
@@ -116,7 +127,7 @@ func (o *openedImage) fileSystem() (*zpl.FS, error) {
 	case errors.Is(err, zpl.ErrNotFileSystem):
 		return nil, cli.Hint(err, "inspect tells what it is; cat without a PATH prints a volume")
 	case errors.Is(err, zpl.ErrPartial):
-		return nil, cli.Hint(err, fmt.Sprintf("--origin names the image with the snapshot of guid %#x", o.snapshot.Missing()))
+		return nil, o.partial(err)
 	case errors.Is(err, objset.ErrEncrypted):
 		return nil, cli.Hint(err, "the stream is raw; inspect and verify tell what can be told without the key")
 	}
@@ -124,7 +135,21 @@ func (o *openedImage) fileSystem() (*zpl.FS, error) {
 }
 
 // volume opens the volume.
-func (o *openedImage) volume() (*zvol.Volume, error) { return zvol.Open(o.Index, o.snapshot) }
+func (o *openedImage) volume() (*zvol.Volume, error) {
+	v, err := zvol.Open(o.Index, o.snapshot)
+	if errors.Is(err, zvol.ErrPartial) {
+		err = o.partial(err)
+	}
+	return v, err
+}
+
+// partial says what is missing of a snapshot of which only a part is known.
+func (o *openedImage) partial(err error) error {
+	if o.noOrigin != nil {
+		err = fmt.Errorf("%w: %w", err, o.noOrigin)
+	}
+	return cli.Hint(err, fmt.Sprintf("use --origin to name the image with the snapshot of guid %#x", o.snapshot.Missing()))
+}
 
 // lookup finds a path in an image; "/" at the start is left out.
 func lookup(f *zpl.FS, path string) (*zpl.Znode, error) {

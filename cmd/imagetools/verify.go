@@ -16,7 +16,7 @@ import (
 
 type verifyOptions struct {
 	Images    []string
-	Origins   []string // of them; they are verified, too
+	Origins   []string // of the first; they are verified, too. Empty: those that the manifests tell
 	Strict    bool
 	JSON      bool
 	Quiet     bool
@@ -38,17 +38,21 @@ func newVerifyCommand(env *cli.Env) *cobra.Command {
   metadata, keys and histories that are better not in an image
 
 IMAGE is an image file or any other ZFS send stream, compressed or not; an image's manifest,
-which stands for the stream beside it; or "-" for standard input. Of several, each builds on
-those before it: the origin of an incremental image comes first, or is named by --origin as for
-the other commands. Without its origin only the records of an incremental image can be checked.
+which stands for the stream beside it; or "-" for standard input. The origins of an incremental
+image are verified before it. They are
+  found by the manifests beside it,
+  named by --origin, or
+  images named before it.
+Without its origin an incremental image is incomplete: only its records are checked. So is an
+encrypted stream, and the rest of an interrupted send.
 
 Each fault is one line: how bad, where, what. Damage is what receivers refuse, what kernels
 fail on, or what is not as it was stored; a notice is what sound images may have; everything
 else is a warning. With --json the answer is one document with faults, counts and verdict
-(sound, warnings or damaged).
+(sound, warnings, incomplete or damaged).
 
-Nothing is written to disk. Exit status: 0 no damage, 1 damage or unreadable, 2 usage, 3 only
-warnings, with --strict.`,
+Nothing is written to disk. Exit status: 0 no damage, 1 damage or unreadable, 2 usage, 3 with
+--strict if there are warnings or the image is incomplete.`,
 		Example: `  imagetools verify output/web-1.0.json
   imagetools verify --strict base-1.0.json web-1.0.json
   imagetools verify --origin base-1.0.json web-1.0.json
@@ -65,7 +69,7 @@ warnings, with --strict.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&opts.Origins, "origin", nil, "image that the first IMAGE is incremental on, to be checked too; repeatable, the full one first")
+	f.StringArrayVar(&opts.Origins, "origin", nil, "image that the first IMAGE is incremental on, to be checked too; repeatable, the full one first (default: found by the manifests beside IMAGE)")
 	f.BoolVar(&opts.Strict, "strict", false, "exit with status 3 if there are warnings")
 	f.BoolVar(&opts.JSON, "json", false, "print a JSON document")
 	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print faults alone")
@@ -93,7 +97,7 @@ func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
 	defer progress.Finish()
 	memory := memoryBound{}
 	verifyOpts := image.VerifyOptions{
-		Stdin: env.Stdin, Limit: opts.MaxFaults,
+		Stdin: env.Stdin, Limit: opts.MaxFaults, FindOrigins: len(opts.Origins) == 0,
 		Progress: func(name string, done, total, held int64) {
 			progress.Update("reading "+name, done, total)
 			memory.follow(held)
@@ -133,6 +137,8 @@ func verdict(res *image.Verified) string {
 	switch {
 	case res.Count[zpl.Damage] > 0:
 		return "damaged"
+	case res.Incomplete:
+		return "incomplete"
 	case res.Count[zpl.Warning] > 0:
 		return "warnings"
 	}
@@ -167,7 +173,7 @@ func printVerified(w io.Writer, res *image.Verified) error {
 
 // verification is the answer of verify --json. Fields are only ever added.
 type verification struct {
-	Verdict     string          `json:"verdict"` // sound, warnings or damaged
+	Verdict     string          `json:"verdict"` // sound, warnings, incomplete or damaged
 	Damage      int             `json:"damage"`
 	Warnings    int             `json:"warnings"`
 	Notices     int             `json:"notices"`

@@ -51,7 +51,7 @@ func list(faults []image.Fault) string {
 
 // notAnImage is what verify says of a sound stream of a file system that is no SmartOS image.
 func notAnImage(f image.Fault) bool {
-	return f.Severity == zpl.Warning && f.Path == "root" && strings.Contains(f.Message, "no such directory")
+	return f.Severity == zpl.Warning && f.Path == "root" && strings.Contains(f.Message, "zones will not boot")
 }
 
 // Our streams are sound: all that is hard, in both versions of the ZPL.
@@ -81,7 +81,7 @@ func publicStreams(t *testing.T) []string {
 
 // aboutImages are parts of what verify says of sound streams of real ZFS: that imgadm does not
 // take them, or not everywhere.
-var aboutImages = []string{"no such directory", "snapshots: imgadm", "is a package", "is encrypted", "sets properties",
+var aboutImages = []string{"zones will not boot", "incomplete: ", "snapshots: imgadm", "is a package", "is encrypted", "sets properties",
 	"is redacted", "is deduplicated", "no SmartOS platform", "platforms before", "without the flag CLONE"}
 
 // checkSound fails if something is wrong with a stream that real ZFS has made.
