@@ -201,14 +201,20 @@ func checkManifest(opts Options) (*manifest.Manifest, error) {
 	o.SnapshotGUID = 1
 	o.File = &manifest.File{SHA1: strings.Repeat("0", 2*sha1.Size), Size: 1, Compression: opts.Compression.String()}
 	m := manifest.New(o)
-	return m, judge(m)
+	var more []manifest.Fault
+	if fault := o.Contradiction(); fault != nil {
+		more = append(more, *fault)
+	}
+	return m, judge(m, more...)
 }
 
-func judge(m *manifest.Manifest) error {
+// judge reports what imgadm would refuse, and more faults that are known.
+func judge(m *manifest.Manifest, more ...manifest.Fault) error {
 	faults, err := m.Validate(manifest.IMGADM)
 	if err != nil {
 		return err
 	}
+	faults = append(faults, more...)
 	if len(faults) > 0 {
 		return &InvalidError{faults}
 	}

@@ -125,7 +125,7 @@ type Options struct {
 	UUID         string
 	SnapshotGUID uint64
 
-	Type        string         // default zone-dataset
+	Type        string         // default by [Options.ImpliedType], else zone-dataset
 	OS          string         // default smartos for zone-dataset, linux for lx-dataset, docker and lxd
 	Owner       string         // default NoOwner
 	Creator     string         // becomes tags.creator; the urn has it, or that of Base, or "sdc"
@@ -162,7 +162,7 @@ func New(o Options) *Manifest {
 	m.Name = cmp.Or(o.Name, m.Name)
 	m.Version = cmp.Or(o.Version, m.Version)
 	m.UUID = cmp.Or(o.UUID, m.UUID)
-	m.Type = cmp.Or(o.Type, m.Type, TypeZone)
+	m.Type = cmp.Or(o.ImpliedType(), TypeZone)
 	m.OS = cmp.Or(o.OS, m.OS, defaultOS(m.Type))
 	m.Owner = cmp.Or(o.Owner, m.Owner, NoOwner)
 	m.NICDriver = cmp.Or(o.NICDriver, m.NICDriver)

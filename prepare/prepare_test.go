@@ -1,7 +1,10 @@
 package prepare_test
 
 import (
+	"bytes"
 	"context"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -333,6 +336,27 @@ func TestApply(t *testing.T) {
 	})
 }
 
+// abiNote is the start of the note by which a program says which system it is for.
+const abiNote = "\x04\x00\x00\x00\x10\x00\x00\x00\x01\x00\x00\x00GNU\x00"
+
+// program is an ELF file of one part.
+func program(t *testing.T, part elf.ProgType, content string) string {
+	t.Helper()
+	const header, entry = 64, 56
+	var b bytes.Buffer
+	hdr := elf.Header64{
+		Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: uint32(elf.EV_CURRENT),
+		Phoff: header, Ehsize: header, Phentsize: entry, Phnum: 1,
+	}
+	copy(hdr.Ident[:], elf.ELFMAG)
+	hdr.Ident[elf.EI_CLASS], hdr.Ident[elf.EI_DATA], hdr.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)
+	prog := elf.Prog64{Type: uint32(part), Off: header + entry, Filesz: uint64(len(content)), Memsz: uint64(len(content))}
+	if err := errors.Join(binary.Write(&b, binary.LittleEndian, hdr), binary.Write(&b, binary.LittleEndian, prog)); err != nil {
+		t.Fatal(err)
+	}
+	return b.String() + content
+}
+
 func TestDetect(t *testing.T) {
 	for want, roots := range map[prepare.OS][]map[string]string{
 		prepare.SmartOS: {
@@ -341,9 +365,14 @@ func TestDetect(t *testing.T) {
 		},
 		prepare.Linux: {
 			{"/etc/os-release": "ID=alpine\n", "/var/svc/manifest/": ""}, {"/usr/lib/os-release": " ID='rhel'\n"}, {"/etc/debian_version": "7"},
-			{"/etc/release": "x", "/etc/ld.so.conf": ""},
+			{"/etc/release": "x", "/etc/ld.so.conf": ""}, {"/etc/os-release": "NAME=Own\n"}, {"/lib/ld-musl-x86_64.so.1": "x"},
+			{"/bin/sh": program(t, elf.PT_INTERP, "/lib64/ld-linux-x86-64.so.2\x00")}, {"/bin/busybox": program(t, elf.PT_NOTE, abiNote+"\x00\x00\x00\x00")},
 		},
-		prepare.Unknown: {{}, {"/etc/release": "x"}, {"/etc/os-release/": ""}},
+		prepare.Unknown: {
+			{}, {"/etc/release": "x"}, {"/etc/os-release/": ""}, {"/etc/os-release": "ID=freebsd\nNAME=FreeBSD\n"}, {"/etc/os-release": "ID=x\nID_LIKE=freebsd\n"},
+			{"/bin/sh": "#!"}, {"/bin/sh": program(t, elf.PT_INTERP, "/usr/lib/ld.so.1\x00")}, {"/bin/sh": program(t, elf.PT_NOTE, abiNote+"\x02\x00\x00\x00")},
+			{"/etc/os-release": strings.Repeat("ID=debian\n", 2<<20)},
+		},
 	} {
 		for _, files := range roots {
 			w := &world{tree: tree.New()}
@@ -351,7 +380,7 @@ func TestDetect(t *testing.T) {
 			w.plant(t, files)
 			got, err := prepare.Detect(w.Root)
 			if got != want || errors.Is(err, prepare.ErrUnknownOS) != (want == prepare.Unknown) {
-				t.Errorf("Detect(%q) = %q, %v, want %q", files, got, err, want)
+				t.Errorf("Detect(%.200q) = %q, %v, want %q", files, got, err, want)
 			}
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // nothing. Only what lies on the root's own file system comes so far.
 func (f *FS) change(op, path string, last lastName, do func(p place, old *Info) error) error {
 	return f.at(op, path, last, func(p place) error {
+		if f.readOnly {
+			return errors.New("the root is only read")
+		}
 		dir, err := p.dir().self()
 		if err != nil {
 			return err

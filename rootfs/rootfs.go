@@ -104,8 +104,9 @@ const TempPrefix = ".imagetools-"
 
 // FS is a root file system. It is not safe for concurrent use; several on one directory are.
 type FS struct {
-	top directory
-	dev uint64
+	top      directory
+	dev      uint64
+	readOnly bool
 }
 
 // directory is an open directory. The names it is given are single and checked. The methods
@@ -146,7 +147,7 @@ func (f *FS) Sub(path string) (sub *FS, err error) {
 			dir.close()
 			return err
 		}
-		sub = &FS{top: dir, dev: info.dev}
+		sub = &FS{top: dir, dev: info.dev, readOnly: f.readOnly}
 		return nil
 	})
 	return sub, err

@@ -580,3 +580,31 @@ func TestTreeIsAsDisk(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A view of a tree reads it, sealed as it is, and changes nothing.
+func TestView(t *testing.T) {
+	tr := tree.New()
+	f := &tree.Node{Mode: tree.TypeFile | 0o644, Size: 1, Content: tree.Bytes("x")}
+	if err := errors.Join(tr.Root.Add("f", f), tr.Seal()); err != nil {
+		t.Fatal(err)
+	}
+	view := rootfs.View(tr)
+	if data, err := view.ReadFile("/f", 10); err != nil || string(data) != "x" {
+		t.Errorf("%q, %v", data, err)
+	}
+	sub, err := view.Sub("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		view.Remove("/f"), view.Chmod("/f", 0o600), view.WriteFile("/f", nil, nil), view.WriteFile("/g", nil, nil), view.Mkdir("/d", nil), view.RemoveAll("/f"),
+		view.Symlink("f", "/l", nil), view.Chown("/f", 1, 1), sub.Remove("/f"),
+	} {
+		if err == nil {
+			t.Error("a view can be changed")
+		}
+	}
+	if tr.Len() != 2 || tr.Lookup("f") != f || f.Mode.Perm() != 0o644 {
+		t.Error("the tree is another one")
+	}
+}

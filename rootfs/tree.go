@@ -18,6 +18,9 @@ func NewTree(t *tree.Tree, now tree.Time) *FS {
 	return &FS{top: treeDir{t.Root, "", now}}
 }
 
+// View gives access to a tree that is only read, and stays sealed if it is. Changes are errors.
+func View(t *tree.Tree) *FS { return &FS{top: treeDir{node: t.Root}, readOnly: true} }
+
 type treeDir struct {
 	node *tree.Node
 	name string

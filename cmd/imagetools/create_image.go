@@ -115,11 +115,12 @@ disk, but if all files belong to one user other than root, they are given to roo
 other extended attributes are kept under their Linux names.
 
 LINUX
-With --type lx-dataset the root is that of a Linux, and is finished for zones of the brand lx: by
-the profile that os-release tells, or --lx-profile; each edit is told. "imagetools lx list" has
-profiles and steps; none leaves the tree as it is, which is so of an image unless a profile is
-named. The manifest says the kernel version that zones report, and the platform that they need. All
-profiles but Debian's are untried on a real root.
+imagetools recognizes the root of a Linux by its files and makes an lx-dataset of it, unless --type,
+--os, --brand or -m say otherwise; contradictions among these are refused. It finishes the root for
+zones of the brand lx, by the profile that os-release tells, or by --lx-profile, and logs each edit.
+"imagetools lx list" has profiles and steps; none leaves the tree as it is, which is so of an image
+unless a profile is named. The manifest says the kernel version that zones report, and the platform
+that they need. All profiles but Debian's are untried on a real root.
 
 IMAGES OF CONTAINERS
 The layers of a container image become one file system, that of a Linux by default an lx-dataset;
@@ -226,7 +227,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 	output.BoolVar(&opts.JSON, "json", false, "print what was made as JSON")
 
 	about.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest to start from, \"-\" for standard input; flags win over it, and of the manifest of an image its identity is not inherited")
-	about.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default zone-dataset, lx-dataset for a container image, zvol for a volume or disk)")
+	about.StringVar(&opts.Type, "type", "", "zone-dataset, lx-dataset or zvol (default by SOURCE: lx-dataset for the root of a Linux and a container image, zvol for a volume or disk, else zone-dataset)")
 	about.StringVar(&opts.Description, "description", "", "what the image is")
 	about.StringVar(&opts.Homepage, "homepage", "", "URL with more about it")
 	about.StringVar(&opts.OS, "os", "", "operating system (default smartos, or linux for lx-dataset)")
@@ -361,6 +362,9 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 		src.report(env)
 	}
 	src.describe(out)
+	if err := o.findType(ctx, env, src.Tree, at, out); err != nil {
+		return nil, err
+	}
 	if err := o.lx.finish(ctx, env, src.Tree, out, o.Quiet); err != nil {
 		return nil, err
 	}
@@ -408,13 +412,7 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	if at.oci != nil {
 		o.settleOCI(out)
 	}
-	given := out.Manifest.Type
-	if given == "" && out.Manifest.Base != nil {
-		given = out.Manifest.Base.Type
-	}
-	if given == "" {
-		given = o.origin.imageType()
-	}
+	given := cmp.Or(out.Manifest.GivenType(), o.origin.imageType())
 	var err error
 	if at.disk, err = at.isDisk(given); err != nil {
 		return err
@@ -430,6 +428,8 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	}
 	volume := at.disk || at.inPool != nil && at.inPool.Volume
 	switch {
+	case !volume && len(o.volumeOnly) > 0:
+		return cli.Usagef("%s: %v makes no %s", strings.Join(o.volumeOnly, ", "), at, manifest.TypeZvol)
 	case volume && given == "":
 		out.Manifest.Type = manifest.TypeZvol
 	case volume != (given == manifest.TypeZvol):
@@ -437,8 +437,6 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 			return cli.Usagef("type %q: a volume or disk makes a %s", given, manifest.TypeZvol)
 		}
 		return cli.Usagef("type %q: a tree makes a %s or a %s", given, manifest.TypeZone, manifest.TypeLX)
-	case !volume && len(o.volumeOnly) > 0:
-		return cli.Usagef("%s: %v makes no %s", strings.Join(o.volumeOnly, ", "), at, manifest.TypeZvol)
 	}
 	if err := o.origin.settle(env, at, out); err != nil {
 		return err
@@ -447,10 +445,13 @@ func (o *createImageOptions) settle(ctx context.Context, env *cli.Env, h *host.H
 	if at.disk {
 		return o.disk.settle(out)
 	}
-	if at.inPool != nil {
-		return nil
+	if !volume {
+		out.Manifest.Type = cmp.Or(given, out.Manifest.ImpliedType())
 	}
-	return o.lx.settle(&out.Manifest, at.image != nil)
+	if at.inPool != nil && out.Manifest.Type == "" {
+		out.Manifest.Type = mountedType(at.inPool)
+	}
+	return nil
 }
 
 // createFromPool makes the image of a dataset in a ZFS pool.

@@ -192,11 +192,7 @@ func containerTags(im *fromoci.Image, name string) map[string]any {
 
 // settleOCI completes the options of an image of a container.
 func (o *createImageOptions) settleOCI(out *image.Options) {
-	given := out.Manifest.Type
-	if given == "" && out.Manifest.Base != nil {
-		given = out.Manifest.Base.Type
-	}
-	if os, _, _ := strings.Cut(o.source.oci.Platform, "/"); given == "" && os == "linux" {
+	if os, _, _ := strings.Cut(o.source.oci.Platform, "/"); out.Manifest.ImpliedType() == "" && os == "linux" {
 		out.Manifest.Type = manifest.TypeLX
 	}
 }

@@ -26,7 +26,7 @@ func createFrom(ctx context.Context, t *testing.T, dir, source string, vars map[
 	env := cli.NewEnv()
 	env.Stdout, env.Stderr = &said, &said
 	env.Getenv = func(key string) string { return vars[key] }
-	code := run(ctx, env, name, []string{"create-image", "app-1", source, "-o", dir, "--type", "zone-dataset", "--os", "linux", "--tmpdir", t.TempDir()})
+	code := run(ctx, env, name, []string{"create-image", "app-1", source, "-o", dir, "--type", "zone-dataset", "--tmpdir", t.TempDir()})
 	return code, said.String()
 }
 

@@ -98,7 +98,7 @@ func TestOCI(t *testing.T) {
 		from, "docker-archive:" + in("save.tar"), "oci-archive:" + in("layout.tar") + ":1", "oci:" + in("zstd"),
 		"docker://" + small, "docker://" + debian, "docker://" + debian + "-docker",
 	} {
-		image, manifest := createImage(t, in(fmt.Sprint("image-", i)), "app-1", source, "--type", "zone-dataset", "--os", "linux", "-c", "none")
+		image, manifest := createImage(t, in(fmt.Sprint("image-", i)), "app-1", source, "--type", "zone-dataset", "-c", "none")
 		got, err := os.ReadFile(image)
 		if err != nil {
 			t.Fatal(err)
