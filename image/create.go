@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"imagetools/compress"
+	"imagetools/internal/durable"
 	"imagetools/manifest"
 	"imagetools/tree"
 	"imagetools/zfs/stream"
@@ -47,6 +48,11 @@ type Options struct {
 	// SnapshotGUID and, if zero, PublishedAt are filled in: with FileSystem.Created, or Now.
 	Manifest manifest.Options
 	Now      time.Time
+	// Placed, if set, is called when both files have their names. If it fails, all is as it was
+	// before.
+	Placed func(*Result) error
+	// Note, if set, is told what killed runs left in Dir, and that it was removed.
+	Note func(text string)
 	// FromGUID is the guid of the snapshot that a stream is incremental on; 0 is for a full one.
 	// Manifest.Base then names the origin, and for a volume its ImageSize.
 	FromGUID uint64
@@ -73,7 +79,7 @@ type Changes struct {
 // What a file that is in the way of the image may be. The last two are not replaced, whatever
 // [Options] say.
 var (
-	ErrExists = errors.New("exists already")
+	ErrExists = durable.ErrExists
 	ErrOrigin = errors.New("is a file of the origin, without which the image cannot be installed")
 	ErrSource = errors.New("is a file that the image is made of")
 )
@@ -163,7 +169,7 @@ func create(ctx context.Context, opts Options, write func(*output) (*contents, e
 	if err := out.open(); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, out.cleanup()) }()
+	defer func() { err = errors.Join(err, out.set.Discard()) }()
 
 	in, err := write(out)
 	if err != nil {
@@ -183,13 +189,20 @@ func create(ctx context.Context, opts Options, write func(*output) (*contents, e
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	if err := out.commit(); err != nil {
-		return nil, err
-	}
-	return &Result{
+	res := &Result{
 		Image: out.imagePath, ManifestPath: out.manifestPath, Manifest: m, GUID: in.guid,
 		StreamSize: in.size, Features: in.features, SHA256: hex.EncodeToString(out.sha256.Sum(nil)), Changes: in.changes,
-	}, nil
+	}
+	err = out.set.Commit(func() error {
+		if opts.Placed == nil {
+			return nil
+		}
+		return opts.Placed(res)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
 }
 
 // checkManifest judges the manifest as far as it is known before anything is read.

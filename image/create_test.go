@@ -89,7 +89,7 @@ func TestForceKeepsImage(t *testing.T) {
 		{"directory in the way", func(dir string) { os.Mkdir(filepath.Join(dir, "web-1.0.json"), 0o777) }, nil, "web-1.0.json web-1.0.zfs.gz"},
 		{"directory later", nil, func(dir string) { os.Mkdir(filepath.Join(dir, "web-1.0.json"), 0o777) }, "web-1.0.json web-1.0.zfs.gz"},
 		{"manifest cannot be renamed", nil, func(dir string) {
-			list, _ := filepath.Glob(filepath.Join(dir, ".web-1.0.json*"))
+			list, _ := filepath.Glob(filepath.Join(dir, ".imagetools-*-web-1.0.json"))
 			for _, path := range list {
 				os.Remove(path)
 			}

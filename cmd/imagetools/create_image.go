@@ -56,6 +56,9 @@ type createImageOptions struct {
 	DryRun      bool
 	commands    shownCommands // of a dry run that is told as JSON
 
+	// placed, if set, tells what was made; if that fails, nothing is.
+	placed func(*image.Result, *place) error
+
 	onlyImage      bool     // SOURCE must be one
 	sourceOrigins  []string // of that; empty: what its manifest names
 	sourceSnapshot string   // of that; empty: the last
@@ -257,7 +260,14 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 }
 
 func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, public *bool) error {
-	res, at, err := opts.create(ctx, env, public)
+	opts.placed = func(res *image.Result, at *place) error {
+		dataset := ""
+		if at.inPool != nil {
+			dataset = at.inPool.Name
+		}
+		return opts.printResult(env, res, dataset)
+	}
+	res, _, err := opts.create(ctx, env, public)
 	if err != nil {
 		return err
 	}
@@ -271,11 +281,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 		_, err = fmt.Fprintf(env.Stdout, "# written would be %s and %s\n", shell.Quote(res.Image), shell.Quote(res.ManifestPath))
 		return err
 	}
-	dataset := ""
-	if at.inPool != nil {
-		dataset = at.inPool.Name
-	}
-	return opts.printResult(env, res, dataset)
+	return nil
 }
 
 // create makes the image, and says of what. In a dry run the result has but the names of files.
@@ -316,6 +322,13 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	progress := env.NewProgress(o.Quiet)
 	defer progress.Finish()
 	defer func() { err = errors.Join(err, o.origin.close()) }()
+	imageOpts.Note = func(text string) { env.Warnf("%s", text) }
+	if o.placed != nil {
+		imageOpts.Placed = func(res *image.Result) error {
+			progress.Finish()
+			return o.placed(res, at)
+		}
+	}
 	if at.inPool != nil {
 		res, err = o.createFromPool(ctx, env, h, at, imageOpts, progress)
 	} else if at.disk {

@@ -11,6 +11,7 @@ import (
 
 	"imagetools/host"
 	"imagetools/internal/cli"
+	"imagetools/internal/durable"
 	"imagetools/internal/shell"
 	"imagetools/manifest"
 	"imagetools/seed"
@@ -208,7 +209,7 @@ func (o *createSeedOptions) home(ctx context.Context, env *cli.Env) (host.Home, 
 }
 
 func withForceHint(err error) error {
-	if errors.Is(err, host.ErrExists) {
+	if errors.Is(err, host.ErrExists) || errors.Is(err, durable.ErrExists) {
 		return cli.Hint(err, "--force replaces it")
 	}
 	return err

@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"imagetools/host"
 	"imagetools/internal/cli"
+	"imagetools/internal/durable"
 	"imagetools/internal/shell"
 	"imagetools/smf"
 	"imagetools/smf/list"
@@ -134,10 +134,8 @@ func runCreateSMFRepo(ctx context.Context, env *cli.Env, opts createSMFRepoOptio
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writeRepository(opts.Output, db); err != nil {
-			return err
-		}
 		made.Services, made.Instances, made.Size = len(repository.Services), countInstances(repository), len(db)
+		return writeRepository(env, opts.Output, db, func() error { return opts.printResult(env, made) })
 	}
 	return opts.printResult(env, made)
 }
@@ -243,11 +241,8 @@ func checkRepositoryPath(path string) error {
 	if path == "-" || path == "" {
 		return cli.Usagef("OUTPUT %q: a repository is written to a file", path)
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		if info.IsDir() {
-			return fmt.Errorf("%q: is a directory", path)
-		}
-		return fmt.Errorf("%q: is no regular file", path)
+	if err := durable.CheckFile(path, true); err != nil {
+		return err
 	}
 	journal := path + "-journal"
 	if _, err := os.Lstat(journal); err == nil {
@@ -258,28 +253,22 @@ func checkRepositoryPath(path string) error {
 }
 
 // writeRepository gives a file that is complete its name, for all to read and nobody to write.
-func writeRepository(path string, db []byte) error {
-	fail := func(err error) error { return fmt.Errorf("write %q: %w", path, withoutPath(err)) }
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithStaticPermissions(0o444))
-	if err != nil {
-		return fail(err)
-	}
-	defer f.Cleanup()
-	if _, err := f.Write(db); err != nil {
-		return fail(err)
-	}
-	if os.Geteuid() == 0 {
-		if err := f.Chown(0, 0); err != nil {
-			return fail(err)
+// placed is called then; see [writeNewFile].
+func writeRepository(env *cli.Env, path string, db []byte, placed func() error) error {
+	return writeNewFile(env, path, true, placed, func(f *durable.File) error {
+		if _, err := f.Write(db); err != nil {
+			return err
 		}
-	}
-	if err := checkRepositoryPath(path); err != nil { // again: svccfg takes its time
-		return err
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return fail(err)
-	}
-	return nil
+		if os.Geteuid() == 0 {
+			if err := f.Chown(0, 0); err != nil {
+				return err
+			}
+		}
+		if err := f.Chmod(0o444); err != nil {
+			return err
+		}
+		return checkRepositoryPath(path) // again: svccfg takes its time
+	})
 }
 
 // madeRepository is the answer of --json.

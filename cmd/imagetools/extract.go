@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"imagetools/internal/cli"
+	"imagetools/internal/durable"
 	"imagetools/internal/shell"
 	"imagetools/tree"
 	"imagetools/tree/todir"
@@ -170,15 +169,7 @@ func checkNewFile(file string, force bool) error {
 	if file == "" || file == "-" {
 		return nil
 	}
-	info, err := os.Lstat(file)
-	switch {
-	case err != nil:
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%q: is no regular file", file)
-	case !force:
-		return cli.Hint(fmt.Errorf("%q exists", file), "--force replaces it")
-	}
-	return nil
+	return withForceHint(durable.CheckFile(file, force))
 }
 
 func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tree, progress *cli.Progress) error {
@@ -194,8 +185,16 @@ func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tre
 	}
 	zpl.ByPlace(files)
 	to := todir.Options{
-		Paths: paths, SameOwner: o.SameOwner, Devices: o.Devices, Order: files, DryRun: o.DryRun,
+		Paths: paths, SameOwner: o.SameOwner, Devices: o.Devices, Order: files, DryRun: o.DryRun, Sync: true,
 		Progress: func(names int) { progress.Count("writing names", int64(names)) },
+		Note:     func(text string) { env.Warnf("%s", text) },
+		Placed: func(rep *todir.Report) error {
+			if !o.JSON {
+				return nil
+			}
+			progress.Finish()
+			return o.printDir(env, rep)
+		},
 	}
 	if o.Metalog == "none" {
 		to.NoMetalog = true
@@ -205,7 +204,7 @@ func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tre
 	rep, err := todir.Extract(ctx, t, o.Dir, to)
 	progress.Finish()
 	if err != nil {
-		return err
+		return withForceHint(err)
 	}
 	if o.DryRun {
 		written := []string{o.Dir}
@@ -216,14 +215,10 @@ func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tre
 			return err
 		}
 	}
-	if o.JSON {
-		return printJSON(env.Stdout, map[string]any{
-			"dry_run": o.DryRun, "directory": o.Dir, "metalog": rep.Metalog, "names": rep.Counts.Names(), "files": rep.Counts.Files, "bytes": rep.Counts.Bytes,
-			"owners_in_metalog": rep.Owners, "set_id_in_metalog": rep.SetIDs, "special_in_metalog": rep.Special,
-			"xattrs_in_metalog": rep.Xattrs, "acls_in_metalog": rep.ACLs,
-		})
+	if o.JSON && o.DryRun {
+		return o.printDir(env, rep)
 	}
-	if o.Quiet {
+	if o.JSON || o.Quiet {
 		return nil
 	}
 	fmt.Fprintf(env.Stderr, "%s: %s (%s with %s)\n", filepath.Clean(o.Dir), plural(rep.Counts.Names(), "name"), plural(rep.Counts.Files, "file"), cli.Size(rep.Counts.Bytes))
@@ -245,6 +240,15 @@ func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tre
 	return nil
 }
 
+// printDir prints what was written to a directory, as JSON.
+func (o *extractOptions) printDir(env *cli.Env, rep *todir.Report) error {
+	return printJSON(env.Stdout, map[string]any{
+		"dry_run": o.DryRun, "directory": o.Dir, "metalog": rep.Metalog, "names": rep.Counts.Names(), "files": rep.Counts.Files, "bytes": rep.Counts.Bytes,
+		"owners_in_metalog": rep.Owners, "set_id_in_metalog": rep.SetIDs, "special_in_metalog": rep.Special,
+		"xattrs_in_metalog": rep.Xattrs, "acls_in_metalog": rep.ACLs,
+	})
+}
+
 func (o *extractOptions) writeTar(ctx context.Context, env *cli.Env, t *tree.Tree, progress *cli.Progress) error {
 	to := totar.Options{Progress: func(names int) { progress.Count("writing names", int64(names)) }}
 	if o.Tar == "-" {
@@ -254,7 +258,7 @@ func (o *extractOptions) writeTar(ctx context.Context, env *cli.Env, t *tree.Tre
 		}
 		return w.Flush()
 	}
-	return o.writeFile(o.Tar, func(f *os.File) error {
+	return writeNewFile(env, o.Tar, o.Force, nil, func(f *durable.File) error {
 		w := bufio.NewWriterSize(f, 1<<20)
 		if err := totar.Write(ctx, w, t, to); err != nil {
 			return err
@@ -263,17 +267,24 @@ func (o *extractOptions) writeTar(ctx context.Context, env *cli.Env, t *tree.Tre
 	})
 }
 
-// writeFile writes a file that appears under its name once it is complete.
-func (o *extractOptions) writeFile(path string, write func(*os.File) error) error {
-	p, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+// writeNewFile writes a file that appears under its name once it is complete. placed, if not
+// nil, is called then; if it fails, all is as it was before.
+func writeNewFile(env *cli.Env, path string, force bool, placed func() error, write func(*durable.File) error) (err error) {
+	s := newOutputs(env, force)
+	defer func() { err = errors.Join(err, s.Discard()) }()
+	f, err := s.File(path, 0o666)
 	if err != nil {
 		return err
 	}
-	defer p.Cleanup()
-	if err := write(p.File); err != nil {
+	if err := write(f); err != nil {
 		return err
 	}
-	return p.CloseAtomicallyReplace()
+	return withForceHint(s.Commit(placed))
+}
+
+// newOutputs is a set of files that get their names together.
+func newOutputs(env *cli.Env, force bool) *durable.Set {
+	return durable.New(durable.Options{Replace: force, Note: func(text string) { env.Warnf("%s", text) }})
 }
 
 func (o *extractOptions) writeRaw(ctx context.Context, env *cli.Env, img *openedImage, progress *cli.Progress) error {
@@ -287,7 +298,7 @@ func (o *extractOptions) writeRaw(ctx context.Context, env *cli.Env, img *opened
 	if o.Raw == "-" {
 		return copyFile(ctx, env.Stdout, v, v.Size)
 	}
-	err = o.writeFile(o.Raw, func(f *os.File) error {
+	err = writeNewFile(env, o.Raw, o.Force, nil, func(f *durable.File) error {
 		if err := f.Truncate(v.Size); err != nil {
 			return err
 		}

@@ -208,14 +208,14 @@ func (o *prepareOptions) apply(ctx context.Context, env *cli.Env, target *prepar
 	faults := plan.Apply(ctx, func(c prepare.Change) { done = append(done, c) })
 	if target.tree != nil {
 		// Nothing has reached the disk yet. A folder is the better the less it holds.
-		if ctx.Err() != nil || faults != nil && o.Output != "" {
-			return faults
+		if err := cmp.Or(ctx.Err(), faults); ctx.Err() != nil || faults != nil && o.Output != "" {
+			return err
 		}
 		var err error
 		if o.Output == "" {
 			err = target.save()
 		} else if err = target.tree.Seal(); err == nil {
-			to := extractOptions{Tar: o.Output}
+			to := extractOptions{Tar: o.Output, Force: o.Force}
 			err = to.writeTar(ctx, env, target.tree, progress)
 		}
 		if err != nil {

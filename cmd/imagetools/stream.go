@@ -159,6 +159,12 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 	defer progress.Finish()
 	var name string
 	var report *filter.Report
+	if out.JSON && !out.Quiet {
+		out.Placed = func() error {
+			progress.Finish()
+			return printJSON(env.Stdout, filtered{report, false})
+		}
+	}
 	err := out.run(ctx, env, func(w io.Writer) error {
 		in, err := openImage(ctx, env, arg)
 		if err != nil {
@@ -176,8 +182,10 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 	switch {
 	case err != nil || out.Quiet:
 		return err
+	case out.JSON && out.DryRun:
+		return printJSON(env.Stdout, filtered{report, true})
 	case out.JSON:
-		return printJSON(env.Stdout, filtered{report, out.DryRun})
+		return nil
 	}
 	wrote := "wrote"
 	if out.DryRun {

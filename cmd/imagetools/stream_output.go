@@ -1,20 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/pflag"
 
 	"imagetools/compress"
-	"imagetools/image"
 	"imagetools/internal/cli"
+	"imagetools/internal/durable"
 	"imagetools/internal/shell"
 )
 
@@ -26,6 +22,8 @@ type streamOutput struct {
 	DryRun      bool
 	JSON        bool
 	Quiet       bool
+
+	Placed func() error // called when the file has its name; see [writeNewFile]
 }
 
 func (o *streamOutput) addFlags(f *pflag.FlagSet) {
@@ -60,20 +58,11 @@ func (o *streamOutput) check(env *cli.Env) (compress.Format, error) {
 
 // checkFile looks for what is in the way of the file.
 func (o *streamOutput) checkFile() error {
-	info, err := os.Stat(o.File)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case info.IsDir():
-		return fmt.Errorf("%q: is a directory", o.File)
-	case !info.Mode().IsRegular():
-		return cli.Hint(fmt.Errorf("%q: is no regular file", o.File), "redirect standard output there: > "+shell.Quote(o.File))
-	case !o.Force:
-		return cli.Hint(fmt.Errorf("%q: %w", o.File, image.ErrExists), "--force replaces it")
+	err := durable.CheckFile(o.File, o.Force)
+	if errors.Is(err, durable.ErrNotRegular) {
+		return cli.Hint(err, "redirect standard output there: > "+shell.Quote(o.File))
 	}
-	return nil
+	return withForceHint(err)
 }
 
 // run has write write the stream, and gives a file its name when all went well. What write
@@ -90,47 +79,14 @@ func (o *streamOutput) run(ctx context.Context, env *cli.Env, write func(io.Writ
 	if o.toStdout() {
 		return interruptible(ctx, func() error { return writeCompressed(env.Stdout, format, write) })
 	}
-	f, err := renameio.NewPendingFile(o.File, renameio.WithTempDir(filepath.Dir(o.File)), renameio.WithPermissions(0o666))
-	if err != nil {
-		return o.fail("create", err)
-	}
-	defer f.Cleanup()
-	if err := interruptible(ctx, func() error { return writeCompressed(pendingFile{f, o}, format, write) }); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := o.checkFile(); err != nil { // again: that was long ago
-		return err
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
-		return o.fail("write", err)
-	}
-	return nil
+	return writeNewFile(env, o.File, o.Force, o.Placed, func(f *durable.File) error {
+		return cmp.Or(interruptible(ctx, func() error { return writeCompressed(f, format, write) }), ctx.Err())
+	})
 }
 
 func interruptible(ctx context.Context, f func() error) error {
 	_, err := cli.Interruptible(ctx, func() (struct{}, error) { return struct{}{}, f() })
 	return err
-}
-
-// fail names the file instead of the temporary one that an error of package os names.
-func (o *streamOutput) fail(what string, err error) error {
-	return fmt.Errorf("%s %q: %w", what, o.File, withoutPath(err))
-}
-
-type pendingFile struct {
-	f *renameio.PendingFile
-	o *streamOutput
-}
-
-func (p pendingFile) Write(b []byte) (int, error) {
-	n, err := p.f.Write(b)
-	if err != nil {
-		err = p.o.fail("write", err)
-	}
-	return n, err
 }
 
 // writeCompressed completes the compressed file only if write did not fail, so that half a

@@ -29,8 +29,7 @@ import (
 	"path"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
+	"imagetools/internal/durable"
 	"imagetools/rootfs"
 	"imagetools/tree"
 	"imagetools/tree/mtree"
@@ -183,7 +182,7 @@ func editMetalog(metalog string, removed map[string]*tree.Node, added []name) er
 	if err != nil {
 		return fmt.Errorf("METALOG: %w", err)
 	}
-	if err := renameio.WriteFile(target, text, 0o644, renameio.WithExistingPermissions()); err != nil {
+	if err := durable.WriteFile(target, text, 0o644); err != nil {
 		return fmt.Errorf("METALOG: %w", err)
 	}
 	return nil

@@ -130,20 +130,6 @@ func (s *dirs) evict() error {
 
 func (o *openDir) close() error { return newFile(o.fd).close() }
 
-// rebase says that the root is another directory now, and what lay in it lies there.
-func (s *dirs) rebase(top *os.Root) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.top = top
-	for d, o := range s.open {
-		if d.parent == nil {
-			delete(s.open, d)
-			return o.close()
-		}
-	}
-	return nil
-}
-
 func (s *dirs) close() error {
 	var errs []error
 	for _, o := range s.open {
@@ -152,7 +138,3 @@ func (s *dirs) close() error {
 	s.open = nil
 	return errors.Join(errs...)
 }
-
-// reopen gives a finished directory the mode of one in work again. If that fails, so will its
-// removal, which says more.
-func (s *dirs) reopen(d *dir) { s.top.Chmod(d.path(), 0o700) }

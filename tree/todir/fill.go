@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/durable"
 	"imagetools/tree"
 )
 
@@ -189,6 +190,9 @@ func (w *worker) file(ctx context.Context, d *openDir, e entry) (err error) {
 			return fail("set mode of", e.path(), err)
 		}
 	}
+	if err := w.sync.file(int(f)); err != nil {
+		return fail("sync", e.path(), err)
+	}
 	return nil
 }
 
@@ -306,7 +310,7 @@ func (w *worker) device(d *openDir, e entry) error {
 	if err := w.dress(d, e); err != nil {
 		return err
 	}
-	if err := unix.Fchmodat(d.fd, e.name, w.mode(e.node), 0); err != nil {
+	if err := durable.ChmodAt(d.fd, e.name, w.mode(e.node)); err != nil {
 		return fail("set mode of", e.path(), err)
 	}
 	return nil

@@ -1,10 +1,10 @@
 package todir
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -16,73 +16,85 @@ import (
 // finishDirs gives directories their own times, owners and modes, those below first, and
 // puts everything in its place.
 func (x *extractor) finishDirs(ctx context.Context) error {
-	var last []*dir // finished in their place
 	for _, d := range slices.Backward(x.plan.dirs) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if x.place.name == "" && (d.parent == nil || d.parent.parent == nil) {
-			last = append(last, d) // a directory that nobody may write to would not move
-			continue
+		if x.place.into != nil && (d.parent == nil || d.parent.parent == nil) {
+			continue // a directory that nobody may write to would not move
 		}
 		if err := x.finish(d); err != nil {
 			return err
 		}
 	}
-	if x.opts.Sync {
-		if err := syncAll(x.place.root); err != nil {
-			return fmt.Errorf("%q: sync: %w", x.place.dir, cause(err))
-		}
+	if err := x.sync.end(); err != nil {
+		return fmt.Errorf("%q: sync: %w", x.place.dir, cause(err))
 	}
-	if err := x.place.commitLog(); err != nil {
-		return err
+	if x.place.into != nil {
+		x.finishLate()
 	}
-	if x.place.name != "" {
-		return x.place.rename()
-	}
-	names, err := x.place.names()
-	if err != nil {
-		return err
-	}
-	if err := x.place.moveUp(names); err != nil {
-		return err
-	}
-	if err := x.dirs.rebase(x.place.above); err != nil {
-		return err
-	}
-	for _, d := range last {
-		if d.parent == nil { // the last one; removing the folder sets its time
-			if err := x.place.rename(); err != nil {
-				return err
-			}
-		}
-		if err := x.finish(d); err != nil {
-			return err
-		}
-	}
-	return nil
+	return x.place.set.Commit(x.placed)
 }
 
-// finish gives a directory what it is to have. Its mode comes last: it may lock everyone out.
+// placed is called when everything has its name, and can still be undone.
+func (x *extractor) placed() error {
+	x.report.Replaced = x.place.made != nil && x.place.made.Replaced()
+	if x.opts.Placed == nil {
+		return nil
+	}
+	return x.opts.Placed(x.report)
+}
+
+// finishLate has the directories at the top finished when they have moved, by descriptors that
+// were opened before: others may own the directory around them.
+func (x *extractor) finishLate() {
+	top := make(map[string]*dir)
+	for _, d := range x.plan.dirs {
+		if d.parent != nil && d.parent.parent == nil {
+			top[d.name] = d
+		}
+	}
+	x.place.into.Move = func(name string) (func() error, error) {
+		d := top[name]
+		if d == nil {
+			return nil, nil
+		}
+		o, err := x.dirs.get(d)
+		if err != nil {
+			return nil, err
+		}
+		return func() error {
+			defer x.dirs.put(o)
+			return x.finishOpen(d, o.fd)
+		}, nil
+	}
+	x.place.into.Moved = func(top *os.File) error { return x.finishOpen(x.plan.dirs[0], int(top.Fd())) }
+}
+
 func (x *extractor) finish(d *dir) error {
 	o, err := x.dirs.get(d)
 	if err != nil {
 		return err
 	}
 	defer x.dirs.put(o)
+	return x.finishOpen(d, o.fd)
+}
+
+// finishOpen gives an open directory what it is to have. Its mode comes last: it may lock
+// everyone out.
+func (x *extractor) finishOpen(d *dir, fd int) error {
 	n := d.node
-	if err := setTimes(o.fd, ".", n.ModTime); err != nil {
+	if err := setTimes(fd, ".", n.ModTime); err != nil {
 		return fail("set time of", d.path(), err)
 	}
 	if x.opts.SameOwner {
-		if err := unix.Fchown(o.fd, int(n.UID), int(n.GID)); err != nil {
+		if err := unix.Fchown(fd, int(n.UID), int(n.GID)); err != nil {
 			return failOwner(d.path(), n, err)
 		}
 	}
-	left := x.setXattrs(n, func(name string, value []byte) error { return setXattr(o.fd, name, value) })
+	left := x.setXattrs(n, func(name string, value []byte) error { return setXattr(fd, name, value) })
 	x.report.Xattrs += left
-	d.finished = true
-	if err := unix.Fchmod(o.fd, x.mode(n)); err != nil {
+	if err := unix.Fchmod(fd, x.mode(n)); err != nil {
 		return fail("set mode of", d.path(), err)
 	}
 	return nil
@@ -138,15 +150,4 @@ func failOwner(path string, n *tree.Node, err error) error {
 		err = source.WithHint(err, "owners are set by root only; without SameOwner they are kept in the METALOG")
 	}
 	return fmt.Errorf("set owner %d:%d of %q: %w", n.UID, n.GID, path, err)
-}
-
-// names are those in the folder.
-func (p *place) names() ([]string, error) {
-	f, err := p.root.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	names, err := f.Readdirnames(-1)
-	slices.Sort(names)
-	return names, cmp.Or(err, f.Close())
 }

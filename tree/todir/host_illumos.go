@@ -37,8 +37,10 @@ func setXattrAt(int, string, string, []byte) error { return errors.ErrUnsupporte
 // line with the mode.
 func dropInherited(*os.Root) error { return nil }
 
+func syncsEach() bool { return false }
+
 // syncAll asks for all file systems to be written; ZFS waits for it.
-func syncAll(*os.Root) error {
+func syncAll(int) error {
 	unix.Sync()
 	return nil
 }

@@ -3,7 +3,6 @@ package todir
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"golang.org/x/sys/unix"
 
+	"imagetools/internal/durable"
 	"imagetools/tree"
 	"imagetools/tree/mtree"
 	"imagetools/tree/source"
@@ -21,21 +21,13 @@ import (
 
 // place is where a tree is put together and where it goes.
 type place struct {
-	above  *os.Root // the directory that the folder lies in
-	temp   string   // name of the folder in it
-	root   *os.Root // the folder
-	name   string   // what the folder is called at the end; "" if its contents move up instead
-	dir    string   // the directory as the caller names it, for messages
-	moved  []string // names that moved up
-	log    pendingLog
-	placed bool // nothing is to be undone any more
-}
-
-// pendingLog is the METALOG.
-type pendingLog struct {
-	path string
-	file *renameio.PendingFile
-	done bool // it has its name
+	set  *durable.Set
+	root *os.Root      // where it is put together; only the caller can enter it
+	made *durable.Dir  // a new directory
+	into *durable.Into // or the contents of one that exists
+	dir  string        // the directory as the caller names it, for messages
+	full bool          // there is a directory, whose contents it will be
+	log  string        // path of the METALOG; "" for none
 }
 
 // findPlace looks for what is in the way.
@@ -43,9 +35,12 @@ func findPlace(dir string, opts Options) (*place, error) {
 	p := &place{dir: dir}
 	dir = filepath.Clean(dir)
 	if !opts.NoMetalog {
-		if err := p.checkLog(dir, opts.Metalog); err != nil {
+		if err := p.checkLog(dir, opts); err != nil {
 			return nil, err
 		}
+	}
+	if opts.Replace {
+		return p, nil
 	}
 	info, err := os.Stat(dir)
 	switch {
@@ -53,75 +48,105 @@ func findPlace(dir string, opts Options) (*place, error) {
 		if _, err := os.Lstat(dir); err == nil {
 			return nil, fmt.Errorf("%q: a symbolic link to nowhere", p.dir)
 		}
-		p.name = filepath.Base(dir)
-		dir = filepath.Dir(dir)
+		above, err := os.Stat(filepath.Dir(dir))
+		if err == nil && !above.IsDir() {
+			err = fmt.Errorf("%q: %w", filepath.Dir(dir), unix.ENOTDIR)
+		}
+		return p, err
 	case err != nil:
 		return nil, err
 	case !info.IsDir():
 		return nil, fmt.Errorf("%q: exists and is not a directory", p.dir)
 	}
-	if p.above, err = os.OpenRoot(dir); err != nil {
+	p.full = true
+	return p, p.checkEmpty(dir)
+}
+
+// make makes the folder and the METALOG under temporary names.
+func (p *place) make(opts Options) (log *durable.File, err error) {
+	p.set = durable.New(durable.Options{Replace: opts.Replace, MakeDirs: opts.MakeDirs, Note: opts.Note})
+	above := filepath.Dir(filepath.Clean(p.dir))
+	if p.full {
+		above = p.dir
+	}
+	dirs := []string{above}
+	if p.log != "" {
+		dirs = append(dirs, filepath.Dir(p.log))
+	}
+	if err := p.set.Open(dirs...); err != nil {
 		return nil, err
 	}
-	if p.name == "" {
-		if err := p.checkEmpty(); err != nil {
-			return nil, errors.Join(err, p.above.Close())
+	if p.log != "" { // it gets its name first: a METALOG without directory is of no harm
+		if log, err = p.set.File(p.log, 0o666); err != nil {
+			return nil, fmt.Errorf("METALOG: %w", err)
 		}
 	}
-	return p, nil
+	if p.full {
+		if p.into, err = p.set.Into(p.dir); err == nil {
+			p.root = p.into.Root
+		}
+		return log, notEmpty(err)
+	}
+	if p.made, err = p.set.Dir(filepath.Clean(p.dir)); err == nil {
+		p.root = p.made.Root
+	}
+	return log, err
 }
 
-// make makes the folder.
-func (p *place) make() (err error) {
-	p.temp = ".imagetools-" + rand.Text()
-	if err := p.above.Mkdir(p.temp, 0o700); err != nil {
-		return fmt.Errorf("make a folder in %q: %w", p.above.Name(), cause(err))
-	}
-	if p.root, err = p.above.OpenRoot(p.temp); err != nil {
-		return errors.Join(err, p.above.Remove(p.temp))
-	}
-	return nil
-}
-
-func (p *place) checkEmpty() error {
-	f, err := p.above.Open(".")
+// checkEmpty finds what an existing directory holds, but for what killed runs left.
+func (p *place) checkEmpty(dir string) error {
+	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	names, err := f.Readdirnames(1)
-	if len(names) > 0 {
-		return source.WithHint(fmt.Errorf("%q: the directory is not empty: it holds %q", p.dir, names[0]),
-			"name a directory that does not exist, or is empty")
+	for {
+		names, err := f.Readdirnames(1)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if durable.IsTemp(names[0]) {
+			return nil // what else there is may go with it
+		}
+		return notEmpty(fmt.Errorf("%q: %w: it holds %q", p.dir, durable.ErrNotEmpty, names[0]))
 	}
-	if err == io.EOF {
-		return nil
+}
+
+func notEmpty(err error) error {
+	if errors.Is(err, durable.ErrNotEmpty) {
+		return source.WithHint(err, "name a directory that does not exist, or is empty")
 	}
 	return err
 }
 
 // checkLog decides where the METALOG goes.
-func (p *place) checkLog(dir, log string) error {
+func (p *place) checkLog(dir string, opts Options) error {
+	log := opts.Metalog
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
 	if log == "" {
-		if p.log.path = dir + ".mtree"; filepath.Base(dir) == "." || filepath.Base(dir) == ".." {
-			p.log.path = abs + ".mtree"
+		if p.log = dir + ".mtree"; filepath.Base(dir) == "." || filepath.Base(dir) == ".." {
+			p.log = abs + ".mtree"
 		}
 	} else {
-		p.log.path = log
+		p.log = log
 	}
-	absLog, err := filepath.Abs(p.log.path)
+	absLog, err := filepath.Abs(p.log)
 	if err != nil {
 		return err
 	}
 	if absLog == abs || strings.HasPrefix(absLog, strings.TrimRight(abs, "/")+"/") {
-		return source.WithHint(fmt.Errorf("METALOG %q: lies in the directory it describes", p.log.path), "name another place for it")
+		return source.WithHint(fmt.Errorf("METALOG %q: lies in the directory it describes", p.log), "name another place for it")
 	}
-	if _, err := os.Lstat(p.log.path); err == nil {
-		return source.WithHint(fmt.Errorf("METALOG %q: exists", p.log.path), "remove it, or name another place for it")
+	if _, err := os.Lstat(p.log); err == nil && opts.Replace {
+		return nil
+	} else if err == nil {
+		return source.WithHint(fmt.Errorf("METALOG %q: exists", p.log), "remove it, or name another place for it")
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -154,17 +179,13 @@ func (p *place) umask() (uint32, error) {
 const maxXattrs = 1 << 20
 
 // metalog writes the METALOG under a temporary name.
-func (p *place) metalog(ctx context.Context, t *tree.Tree, c *choice) (err error) {
+func (p *place) metalog(ctx context.Context, f *durable.File, t *tree.Tree, c *choice) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("METALOG %q: %w", p.log.path, err)
+			err = fmt.Errorf("METALOG %q: %w", p.log, err)
 		}
 	}()
-	p.log.file, err = renameio.NewPendingFile(p.log.path, renameio.WithTempDir(filepath.Dir(p.log.path)), renameio.WithPermissions(0o666))
-	if err != nil {
-		return cause(err)
-	}
-	w := bufio.NewWriterSize(p.log.file, 256<<10)
+	w := bufio.NewWriterSize(f, 256<<10)
 	if _, err := w.WriteString(mtree.Header); err != nil {
 		return cause(err)
 	}
@@ -206,90 +227,3 @@ func split(list []tree.Xattr) (head, tail []tree.Xattr) {
 	}
 	return list, nil
 }
-
-// commitLog gives the METALOG its name. It comes before the directory has its own: a METALOG
-// without directory is of no harm.
-func (p *place) commitLog() error {
-	if p.log.file == nil {
-		return nil
-	}
-	if err := p.log.file.CloseAtomicallyReplace(); err != nil {
-		return fmt.Errorf("METALOG %q: %w", p.log.path, cause(err))
-	}
-	p.log.done = true
-	return nil
-}
-
-// moveUp moves the contents of the folder into the directory around it.
-func (p *place) moveUp(names []string) error {
-	for _, name := range names {
-		if _, err := p.above.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%q: appeared while %q was written", name, p.dir)
-		}
-		if err := p.above.Rename(p.temp+"/"+name, name); err != nil {
-			return fail("move", name, err)
-		}
-		p.moved = append(p.moved, name)
-	}
-	return nil
-}
-
-// moveBack undoes moveUp.
-func (p *place) moveBack(s *dirs) error {
-	if p.name != "" {
-		return nil
-	}
-	if p.placed {
-		if err := p.above.Mkdir(p.temp, 0o700); err != nil {
-			return fmt.Errorf("contents are left in %q: %w", p.dir, cause(err))
-		}
-		p.placed = false
-		root, err := p.above.OpenRoot(p.temp)
-		if err != nil {
-			return fmt.Errorf("contents are left in %q: %w", p.dir, cause(err))
-		}
-		p.root.Close() // the folder that was removed
-		p.root = root
-	}
-	for _, name := range p.moved {
-		if info, err := p.above.Lstat(name); err == nil && info.IsDir() {
-			p.above.Chmod(name, 0o700) // its parent changes, for which it must be writable
-		}
-		if err := p.above.Rename(name, p.temp+"/"+name); err != nil {
-			return fmt.Errorf("%q is left in %q: %w", name, p.dir, cause(err))
-		}
-	}
-	p.moved = nil
-	return s.rebase(p.root)
-}
-
-// rename gives the folder its name, or removes it if its contents have moved up.
-func (p *place) rename() error {
-	if p.name == "" {
-		if err := p.above.Remove(p.temp); err != nil {
-			return fmt.Errorf("folder %q in %q: %w", p.temp, p.dir, cause(err))
-		}
-	} else if err := p.above.Rename(p.temp, p.name); err != nil {
-		return fmt.Errorf("%q: %w", p.dir, cause(err))
-	}
-	p.placed = true
-	return nil
-}
-
-// remove removes the folder and the METALOG. Directories in it have mode 0700.
-func (p *place) remove() error {
-	var errs []error
-	if p.log.done {
-		errs = append(errs, os.Remove(p.log.path))
-	} else if p.log.file != nil {
-		errs = append(errs, p.log.file.Cleanup())
-	}
-	if !p.placed {
-		if err := p.above.RemoveAll(p.temp); err != nil {
-			errs = append(errs, fmt.Errorf("the folder %q is left beside %q: %w", p.temp, p.dir, cause(err)))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (p *place) close() error { return errors.Join(p.root.Close(), p.above.Close()) }

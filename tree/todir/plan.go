@@ -74,10 +74,9 @@ func (c *choice) all(t *tree.Tree) iter.Seq2[string, *tree.Node] {
 
 // dir is a directory to be made.
 type dir struct {
-	parent   *dir // nil for the root
-	name     string
-	node     *tree.Node
-	finished bool // it has its own mode
+	parent *dir // nil for the root
+	name   string
+	node   *tree.Node
 }
 
 func (d *dir) path() string {

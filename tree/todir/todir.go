@@ -24,9 +24,10 @@
 //
 // # Safety
 //
-// All work happens in a new folder that only the caller can enter (mode 0700). It lies beside
-// the directory and gets its name at the end, or, if an empty directory exists already, lies in
-// it and its contents move up at the end. Until then nobody can run a set-id file, and on any
+// All work happens in a new folder that only the caller can enter (mode 0700), and that is
+// compared with what is then opened under its name: the directory around it may belong to
+// another. It lies beside the directory and gets its name at the end, or, if an empty directory
+// exists already, lies in it and its contents move up at the end (see package durable). Until then nobody can run a set-id file, and on any
 // failure, or when the context is done, the folder is removed and nothing is left. Every
 // directory is opened in the one above it, without following links, and files are made in the
 // directory that is open, only where there was nothing: no link that the tree holds or that
@@ -41,6 +42,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"imagetools/internal/durable"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -62,8 +64,19 @@ type Options struct {
 	Order []*tree.Node
 
 	DryRun  bool // writes nothing, and looks whether something is in the way and what there is to be written
-	Sync    bool // waits until everything is on the disk before it gets its name
+	Sync    bool // waits until everything is on the disk before it gets its name; an error of the disk is one of Extract
 	Workers int  // files written at once; 0 stands for a number that suits the machine
+
+	// Replace replaces the directory and the METALOG, whatever they hold, when the new ones are
+	// complete. MakeDirs makes the directory above them if it does not exist.
+	Replace, MakeDirs bool
+
+	// Placed, if set, is called when everything has its name. If it fails, everything is removed
+	// again.
+	Placed func(*Report) error
+
+	// Note, if set, is told what killed runs left beside the directory, and that it was removed.
+	Note func(text string)
 
 	// Progress, if set, is told now and then how many names were written. Calls do not overlap.
 	Progress func(names int)
@@ -71,8 +84,9 @@ type Options struct {
 
 // Report says what was written.
 type Report struct {
-	Counts  source.Counts // names of the tree that were chosen, whether on disk or not
-	Metalog string        // its path; "" without one
+	Counts   source.Counts // names of the tree that were chosen, whether on disk or not
+	Metalog  string        // its path; "" without one
+	Replaced bool          // there was a directory before
 
 	// What the disk does not have, and the METALOG alone tells:
 	Owners  int // files and directories of others than 0:0, without SameOwner
@@ -98,23 +112,20 @@ func Extract(ctx context.Context, t *tree.Tree, dir string, opts Options) (_ *Re
 		return nil, err
 	}
 	if opts.DryRun {
-		x.report.Metalog = x.place.log.path
-		return x.report, x.place.above.Close()
+		x.report.Metalog = x.place.log
+		return x.report, nil
 	}
-	if err := x.place.make(); err != nil {
-		return nil, errors.Join(err, x.place.above.Close())
+	log, err := x.place.make(opts)
+	if err == nil {
+		x.dirs = newDirs(x.place.root)
+		err = x.extract(ctx, t, choice, log)
+		err = errors.Join(err, x.dirs.close()) // before the removal, which may need the descriptors
 	}
-	x.dirs = newDirs(x.place.root)
-	defer func() {
-		if e := x.dirs.close(); err == nil {
-			err = e
-		}
-		if e := x.place.close(); err == nil {
-			err = e
-		}
-	}()
-	if err = x.extract(ctx, t, choice); err != nil {
-		return nil, x.abort(err)
+	if e := x.place.set.Discard(); e != nil { // nothing after a commit
+		err = fmt.Errorf("%w; %w", err, e)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return x.report, nil
 }
@@ -125,20 +136,25 @@ type extractor struct {
 	plan   *plan
 	place  *place
 	dirs   *dirs
+	sync   *syncer
 	report *Report
 	umask  uint32
 	meter  meter
 }
 
-func (x *extractor) extract(ctx context.Context, t *tree.Tree, choice *choice) (err error) {
+func (x *extractor) extract(ctx context.Context, t *tree.Tree, choice *choice, log *durable.File) (err error) {
 	if x.umask, err = x.place.umask(); err != nil {
 		return err
 	}
-	if !x.opts.NoMetalog {
-		if err := x.place.metalog(ctx, t, choice); err != nil {
+	if x.sync, err = newSyncer(x.place.root, x.opts.Sync); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.sync.close()) }()
+	if log != nil {
+		if err := x.place.metalog(ctx, log, t, choice); err != nil {
 			return err
 		}
-		x.report.Metalog = x.place.log.path
+		x.report.Metalog = x.place.log
 	}
 	x.meter.progress = x.opts.Progress
 	if err := x.makeDirs(ctx); err != nil {
@@ -155,20 +171,4 @@ func (x *extractor) extract(ctx context.Context, t *tree.Tree, choice *choice) (
 	}
 	x.meter.done()
 	return nil
-}
-
-// abort removes what was made, after err.
-func (x *extractor) abort(err error) error {
-	if e := x.place.moveBack(x.dirs); e != nil {
-		return fmt.Errorf("%w; %w", err, e)
-	}
-	for _, d := range x.plan.dirs { // those above first, or it could not reach those below
-		if d.finished {
-			x.dirs.reopen(d)
-		}
-	}
-	if e := x.place.remove(); e != nil {
-		return fmt.Errorf("%w; %w", err, e)
-	}
-	return err
 }

@@ -408,11 +408,11 @@ func TestRefused(t *testing.T) {
 		{".", todir.Options{}, `".": the directory is not empty`},
 		{"file", todir.Options{}, `"file": exists and is not a directory`},
 		{"dangling", todir.Options{}, `"dangling": a symbolic link to nowhere`},
-		{"gone/x", todir.Options{NoMetalog: true}, `open gone: no such file or directory`},
+		{"gone/x", todir.Options{NoMetalog: true}, `stat gone: no such file or directory`},
 		{"old", todir.Options{}, `METALOG "old.mtree": exists`},
 		{"empty", todir.Options{Metalog: "empty/log"}, `METALOG "empty/log": lies in the directory`},
 		{"new", todir.Options{Metalog: "new"}, `METALOG "new": lies in the directory`},
-		{"new", todir.Options{Metalog: "gone/log"}, `METALOG "gone/log": no such file or directory`},
+		{"new", todir.Options{Metalog: "gone/log"}, `"gone": no such file or directory`},
 	} {
 		_, err := todir.Extract(t.Context(), tr, tt.dir, tt.opts)
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
@@ -452,11 +452,11 @@ func TestPlanted(t *testing.T) {
 		{"link for a file of the directory", true, func(_, dir string) error { return os.Symlink(secret, dir+"/z") },
 			`"z": appeared while `},
 		{"link for the directory", false, func(_, dir string) error { return os.Symlink(outside, dir) },
-			`": not a directory`},
+			`": exists and is not a directory`},
 		{"full directory", false, func(_, dir string) error { return os.MkdirAll(dir+"/x", 0o755) },
-			`": file exists`},
+			`": exists already`},
 		{"directory for the METALOG", false, func(_, dir string) error { return os.Mkdir(dir+".mtree", 0o755) },
-			`": file exists`},
+			`.mtree": is a directory`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			top := t.TempDir()
@@ -476,7 +476,11 @@ func TestPlanted(t *testing.T) {
 			n := b.add("dir", file(0o644, ""))
 			n.Size = 1
 			n.Content = hooked{tree.Bytes("x"), func() error {
-				work, err := filepath.Glob(where + "/.imagetools-*")
+				pattern := "/.imagetools-*-x"
+				if tt.exists {
+					pattern = "/.imagetools-*"
+				}
+				work, err := filepath.Glob(where + pattern)
 				if err != nil || len(work) != 1 {
 					return fmt.Errorf("folder %q: %w", work, err)
 				}

@@ -1,0 +1,88 @@
+package durable
+
+import (
+	"errors"
+	"slices"
+)
+
+// Commit writes the outputs to the disk and gives them their names, in the order in which they
+// were begun. If one cannot have its name, or after, which is called when all have theirs,
+// fails, everything is as it was before Commit, and Discard is still to be called. A directory
+// is not synced: who has filled it has done that.
+//
+// The error wraps [ErrExists], [ErrDirectory] or the like for a name that is in the way.
+func (s *Set) Commit(after func() error) error {
+	if s.done {
+		return errors.New("the outputs are committed or discarded already")
+	}
+	for _, i := range s.items {
+		if i.dir {
+			continue
+		}
+		if err := i.file.Sync(); err != nil {
+			return i.fail(err)
+		}
+	}
+	if err := s.giveAll(after); err != nil {
+		var errs []error
+		for _, i := range slices.Backward(s.items) {
+			errs = append(errs, i.undo())
+		}
+		return errors.Join(append([]error{err}, errs...)...)
+	}
+	s.done = true
+	var errs []error
+	for _, i := range s.items {
+		errs = append(errs, i.finish())
+	}
+	return errors.Join(append(errs, s.close(false))...)
+}
+
+// giveAll gives the outputs their names.
+func (s *Set) giveAll(after func() error) error {
+	for _, i := range s.items {
+		err := i.give()
+		if err == nil {
+			err = i.check()
+		}
+		if n, ok := errors.AsType[named](err); ok {
+			return n.error
+		}
+		if err != nil {
+			return i.fail(err)
+		}
+	}
+	for _, p := range s.places {
+		if err := p.sync(); err != nil {
+			return err
+		}
+	}
+	if after == nil {
+		return nil
+	}
+	return after()
+}
+
+// Replaced tells whether the output replaced something. It is meant for after Commit.
+func (i *item) Replaced() bool { return i.replaced }
+
+// Discard removes outputs that were not committed, and directories that were made for them.
+func (s *Set) Discard() error {
+	if s.done {
+		return nil
+	}
+	s.done = true
+	var errs []error
+	for _, i := range s.items {
+		errs = append(errs, i.discard())
+	}
+	return errors.Join(append(errs, s.close(true))...)
+}
+
+func (s *Set) close(remove bool) error {
+	var errs []error
+	for _, p := range s.places {
+		errs = append(errs, p.close(remove))
+	}
+	return errors.Join(errs...)
+}

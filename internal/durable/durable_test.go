@@ -1,0 +1,241 @@
+package durable
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"imagetools/internal/nobody"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Of runs for one target that begin at the same time, one succeeds, and its outputs are whole.
+func TestTwoRuns(t *testing.T) {
+	for kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			if err := errors.Join(os.Mkdir("else", 0o777), os.Mkdir("full", 0o777)); err != nil {
+				t.Fatal(err)
+			}
+			const runs = 4
+			errs := make([]error, runs)
+			marks := []string{"0", "1", "2", "3"}
+			var begun, group sync.WaitGroup
+			begun.Add(runs)
+			for i := range runs {
+				group.Go(func() {
+					s := New(Options{})
+					errs[i] = kinds[kind](s, marks[i])
+					begun.Done()
+					begun.Wait()
+					if errs[i] == nil {
+						errs[i] = s.Commit(nil)
+					}
+					errs[i] = errors.Join(errs[i], s.Discard())
+				})
+			}
+			group.Wait()
+			won := slices.IndexFunc(errs, func(err error) bool { return err == nil })
+			for i, err := range errs {
+				if err == nil != (i == won) {
+					t.Fatalf("run %d and %d succeed", won, i)
+				}
+				if err != nil && !errors.Is(err, ErrExists) && kind != "log and contents" {
+					t.Errorf("run %d: %v", i, err)
+				}
+			}
+			list, left := state(t)
+			if won < 0 { // all found the contents of the others on their way
+				if kind != "log and contents" || len(list) > 0 {
+					t.Fatalf("nobody succeeds: %v", errs)
+				}
+			}
+			for _, line := range list {
+				if _, mark, ok := strings.Cut(line, "="); ok && mark != marks[won] {
+					t.Errorf("%s is not of run %d", line, won)
+				}
+			}
+			if len(left) > 0 {
+				t.Errorf("left: %q", left)
+			}
+		})
+	}
+}
+
+// What goes wrong when all have their names takes all names back.
+func TestUndo(t *testing.T) {
+	bad := errors.New("nobody listens")
+	for kind := range kinds {
+		for _, replace := range []bool{false, true} {
+			if replace && kind == "log and contents" {
+				continue
+			}
+			t.Chdir(t.TempDir())
+			if err := errors.Join(os.Mkdir("else", 0o777), os.Mkdir("full", 0o777)); err != nil {
+				t.Fatal(err)
+			}
+			if replace {
+				if err := runKind(kind, false, "old"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, _ := state(t)
+			s := New(Options{Replace: replace})
+			if err := kinds[kind](s, "new"); err != nil {
+				t.Fatal(err)
+			}
+			err := s.Commit(func() error {
+				if now, _ := state(t); len(now) == 0 || slices.Equal(now, before) {
+					t.Errorf("%s: there is %q", kind, now)
+				}
+				return bad
+			})
+			if !errors.Is(err, bad) {
+				t.Errorf("%s: error %v", kind, err)
+			}
+			if err := s.Discard(); err != nil {
+				t.Error(err)
+			}
+			if after, left := state(t); !slices.Equal(after, before) || len(left) > 0 {
+				t.Errorf("%s: %q after, %q before, left %q", kind, after, before, left)
+			}
+		}
+	}
+}
+
+// A run that goes on is left alone by others.
+func TestRunning(t *testing.T) {
+	t.Chdir(t.TempDir())
+	first := New(Options{})
+	if err := errors.Join(put(first, "a", "first"), putDir(first, "d", "first")); err != nil {
+		t.Fatal(err)
+	}
+	if err := runKind("pair", false, "second"); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Commit(nil); !errors.Is(err, ErrExists) {
+		t.Errorf("error %v", err)
+	}
+	if err := first.Discard(); err != nil {
+		t.Error(err)
+	}
+	if list, left := state(t); !slices.Equal(list, []string{"a=second", "b=second"}) || len(left) > 0 {
+		t.Errorf("there is %q, left %q", list, left)
+	}
+}
+
+// Directories that were made for outputs go with them; one that holds something stays.
+func TestMadeDirs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, used := range []bool{false, true} {
+		s := New(Options{MakeDirs: true})
+		if err := put(s, "p/q/a", "x"); err != nil {
+			t.Fatal(err)
+		}
+		if used {
+			write(t, "p/other", "")
+		}
+		if err := s.Discard(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat("p"); (err == nil) != used {
+			t.Errorf("used %v: %v", used, err)
+		}
+	}
+	s := New(Options{MakeDirs: true})
+	if err := errors.Join(put(s, "r/s/a", "x"), s.Commit(nil), s.Discard()); err != nil || read(t, "r/s/a") != "x" {
+		t.Error(err)
+	}
+	if err := put(New(Options{}), "none/a", "x"); err == nil || err.Error() != `create "none/a": no such file or directory` {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Names of 255 bytes are possible, as are directories 3000 levels deep that are thrown away with
+// few descriptors.
+func TestLongAndDeep(t *testing.T) {
+	dir := t.TempDir()
+	nobody.Become(t, dir)
+	t.Chdir(dir)
+	long := strings.Repeat("n", 255)
+	s := New(Options{})
+	if err := errors.Join(put(s, long, "x"), s.Commit(nil)); err != nil || read(t, long) != "x" {
+		t.Error(err)
+	}
+	s = New(Options{})
+	d, err := s.Dir("deep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := d.Root.OpenRoot(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3000 {
+		if err := errors.Join(at.Mkdir("d", 0o777), at.WriteFile("f", nil, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		next, err := at.OpenRoot("d")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at.Close()
+		at = next
+	}
+	at.Close()
+	if err := s.Discard(); err != nil {
+		t.Error(err)
+	}
+	if _, left := state(t); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}
+
+// What is in the way is told before anything is written, and again at the end.
+func TestInTheWay(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "file", "old")
+	for _, err := range []error{os.Mkdir("dir", 0o777), os.Symlink("/dev/null", "null"), os.Symlink("dir", "link"), os.Symlink("none", "dangling")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string][2]error{
+		"file": {ErrExists, nil}, "dir": {ErrDirectory, ErrDirectory}, "null": {ErrNotRegular, ErrNotRegular},
+		"link": {ErrDirectory, ErrDirectory}, "dangling": {ErrExists, nil}, "none": {},
+	} {
+		for i, replace := range []bool{false, true} {
+			if err := CheckFile(path, replace); !errors.Is(err, want[i]) {
+				t.Errorf("%s, replace %v: %v, want %v", path, replace, err, want[i])
+			}
+			s := New(Options{Replace: replace})
+			err := errors.Join(put(s, path, "new"), s.Commit(nil))
+			if !errors.Is(err, want[i]) {
+				t.Errorf("%s, replace %v: commit: %v, want %v", path, replace, err, want[i])
+			}
+			s.Discard()
+		}
+	}
+	if got, err := filepath.Glob(prefix + "*"); err != nil || len(got) > 0 {
+		t.Errorf("left %q", got)
+	}
+}
