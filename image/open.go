@@ -249,7 +249,12 @@ func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (e
 		defer func() { err = cmp.Or(err, in.spool.flush()); in.Spooled = in.spool.size }()
 	}
 	err = in.readStreams(bufio.NewReaderSize(plain, readBuffer), x, func(r *stream.Reader) error {
-		return x.Read(r, in.store(opts), nil)
+		store := in.store(opts)
+		if store != nil {
+			return x.Read(r, store, nil)
+		}
+		start := &followingStore{}
+		return x.Read(r, start, start.follow)
 	})
 	in.Size = src.n
 	return err

@@ -58,6 +58,7 @@ type Verified struct {
 	Count                                  [zpl.Damage + 1]int // of all faults, by severity
 	Faults                                 []Fault
 	Notes                                  []string // what was not checked, and why
+	Begins                                 []string // what volumes begin with
 
 	// Incomplete says that there are snapshots of which only the records could be checked, because
 	// something else is needed to read them: an origin, a key, the first part of a stream. A warning
@@ -210,7 +211,7 @@ func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 	defer plain.Close()
 	in.Format = format
 	return in.readStreams(bufio.NewReaderSize(plain, readBuffer), v.x, func(r *stream.Reader) error {
-		err := v.x.Read(r, records, func(rec stream.Record) error { return records.record(r, rec) })
+		err := v.x.Read(r, &verifyStore{records: records}, func(rec stream.Record) error { return records.record(r, rec) })
 		records.base += r.Position()
 		return err
 	})

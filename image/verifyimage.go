@@ -311,6 +311,7 @@ func (v *verifier) volume(in *Input, s *objset.Snapshot, im *imageVerifier) {
 	if end := data.End(); end > uint64(vol.Size) {
 		fault(zpl.Damage, 1, "data up to %d in a volume of %d bytes", end, vol.Size)
 	}
+	v.volumeContents(s, vol, fault)
 	err = zap.Read(v.x.Data(props).Block, s.Order, func(e zap.Entry) error {
 		if e.Name == "size" && (e.IntSize != 8 || len(e.Values) != 1) {
 			fault(zpl.Damage, 2, "the size of the volume is no number")

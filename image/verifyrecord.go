@@ -19,8 +19,7 @@ import (
 // they take and kernels later choke on, and what no sender does. It allows all that senders
 // of any age are known to do. Compressed blocks are decompressed on all cores.
 //
-// It is the objset.Store of the streams, which keeps nothing, since a store is what is given
-// the payloads of file contents.
+// The payloads of file contents come from the objset.Store of each stream.
 type recordVerifier struct {
 	v     *verifier
 	in    *Input
@@ -169,7 +168,7 @@ func (r *recordVerifier) faults() (byObject map[*objset.Snapshot][]Fault, rest [
 		}
 		var b [1]byte
 		_, err := r.v.x.Data(o).ReadAt(b[:], int64(e.offset))
-		if err != nil && !errors.Is(err, errNotKept) && !errors.Is(err, objset.ErrRedacted) {
+		if err != nil && !errors.Is(err, objset.ErrNotStored) && !errors.Is(err, objset.ErrRedacted) {
 			place := &FaultPlace{e.record, e.position, fmt.Sprintf("WRITE_EMBEDDED object=%d offset=%#x", e.object, e.offset)}
 			r.addFault(recordFault{Fault{
 				Severity: zpl.Damage, File: r.in.Path, Snapshot: s.Begin.ToName, Place: place, Object: e.object, Message: err.Error(),
@@ -215,30 +214,37 @@ func objectOf(rec stream.Record) uint64 {
 }
 
 // Put is given the payload of a WRITE record.
-func (r *recordVerifier) Put(offset int64, p []byte) (int64, error) {
+func (r *recordVerifier) payload(p []byte) {
 	w, ok := r.rec.(*stream.Write)
 	if !ok {
-		return offset, nil
+		return
 	}
 	tail := tailCheck{offset: w.Offset, size: r.sizeOf(w)}
 	if w.Compression == 0 {
 		if message := tail.check(p); message != "" {
 			r.fault(zpl.Warning, "%s", message)
 		}
-		return offset, nil
+		return
 	}
 	buf, _ := r.buffers.Get().(*[]byte)
 	if buf == nil {
 		buf = new([]byte)
 	}
 	r.jobs <- blockJob{r.here(), block.Compression(w.Compression), append((*buf)[:0], p...), int(w.LogicalSize), tail}
-	return offset, nil
 }
 
-var errNotKept = errors.New("contents are not kept")
+// verifyStore is the objset.Store of one stream. It keeps the start of a volume.
+type verifyStore struct {
+	startStore
+	records *recordVerifier
+}
 
-// ReadAt says that nothing was kept.
-func (r *recordVerifier) ReadAt([]byte, int64) (int, error) { return 0, errNotKept }
+// Put implements objset.Store.
+func (s *verifyStore) Put(at int64, p []byte) (int64, error) {
+	s.put(s.records.rec, at, p)
+	s.records.payload(p)
+	return at, nil
+}
 
 // tailCheck looks for data behind the end of a file in one of its blocks.
 type tailCheck struct{ offset, size uint64 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"imagetools/disk"
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
@@ -34,7 +35,8 @@ func newInspectCommand(env *cli.Env) *cobra.Command {
 		Short: "Tell what is in an image or any ZFS send stream",
 		Long: `Inspect reads a stream once and tells what it is: snapshots, guids, the origin that it needs,
 features and the oldest SmartOS platform that receives them, properties that it carries,
-objects, sizes and holes, the largest directories; and whether the manifest beside it agrees.
+objects, sizes and holes, the largest directories, what a volume begins with; and whether the
+manifest beside it agrees.
 
 ` + imageArgument + `
 
@@ -117,6 +119,9 @@ type inspectedVolume struct {
 	BlockSize int   `json:"volblocksize"`
 	Data      int64 `json:"data_bytes"`
 	Holes     int64 `json:"hole_bytes"`
+
+	Begins   string   `json:"begins_with,omitempty"` // absent: it was not looked at
+	Warnings []string `json:"warnings,omitempty"`    // why machines may find nothing there
 }
 
 type inspectedFiles struct {
@@ -206,7 +211,10 @@ func inspectSnapshot(ctx context.Context, x *objset.Index, s *objset.Snapshot) (
 			return nil, openErr
 		}
 		data := int64(s.Object(1).Data())
-		r.Volume = &inspectedVolume{v.Size, v.BlockSize, data, v.Size - min(data, v.Size)}
+		r.Volume = &inspectedVolume{Size: v.Size, BlockSize: v.BlockSize, Data: data, Holes: v.Size - min(data, v.Size)}
+		if c, err := disk.ReadContents(v, v.Size); err == nil {
+			r.Volume.Begins, r.Volume.Warnings = c.String(), c.Warnings()
+		}
 	case b.Objset == stream.ObjsetZFS:
 		r.Version, r.Files, err = inspectFiles(ctx, x, s)
 	}
@@ -379,6 +387,12 @@ func (p *printer) snapshot(s *inspectedSnapshot) {
 	}
 	if v := s.Volume; v != nil {
 		p.line("volume", "%s in blocks of %s: %s data, %s holes", cli.Size(v.Size), cli.Size(int64(v.BlockSize)), cli.Size(v.Data), cli.Size(v.Holes))
+		if v.Begins != "" {
+			p.line("", "begins with %s", v.Begins)
+		}
+		for _, w := range v.Warnings {
+			p.line("warning", "%s", w)
+		}
 	}
 	if f := s.Files; f != nil {
 		var types []string

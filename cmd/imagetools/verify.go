@@ -32,7 +32,7 @@ func newVerifyCommand(env *cli.Env) *cobra.Command {
   the checksum of every record, and the order, ranges and flags of all records
   every compressed block, by decompressing it
   the file system: directories against objects, link counts, sizes, parents, attributes, ACLs;
-    or the size and the blocks of a volume
+    or the size and the blocks of a volume, and what it begins with
   the file against its manifest, and the manifest by the rules of imgadm
   what imgadm and vmadm would do with it
   metadata, keys and histories that are better not in an image
@@ -117,6 +117,9 @@ func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
 		return err
 	}
 	if !opts.Quiet {
+		for _, n := range res.Begins {
+			fmt.Fprintf(env.Stderr, "%s\n", printable(n))
+		}
 		for _, n := range res.Notes {
 			fmt.Fprintf(env.Stderr, "note: %s\n", n)
 		}
@@ -184,6 +187,7 @@ type verification struct {
 	Records     int64           `json:"records"`
 	StreamSize  int64           `json:"stream_size"`
 	Notes       []string        `json:"notes,omitempty"`
+	Begins      []string        `json:"volumes_begin_with,omitempty"`
 	Faults      []verifiedFault `json:"faults"` // at most --max-faults
 }
 
@@ -204,7 +208,7 @@ func newVerification(res *image.Verified) *verification {
 		Verdict: verdict(res), Damage: res.Count[zpl.Damage], Warnings: res.Count[zpl.Warning], Notices: res.Count[zpl.Notice],
 		Files: res.Files, Snapshots: res.Snapshots,
 		Objects: res.Objects, Directories: res.Directories, Records: res.Records, StreamSize: res.Bytes,
-		Notes: res.Notes, Faults: []verifiedFault{},
+		Notes: res.Notes, Begins: res.Begins, Faults: []verifiedFault{},
 	}
 	for _, f := range res.Faults {
 		v := verifiedFault{

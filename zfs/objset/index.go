@@ -30,6 +30,7 @@ const defaultLimit = 4 << 30
 type Store interface {
 	// Put is given a payload that stands at an offset of the stream, and tells at which
 	// offset ReadAt will find it; a negative one says that it is all zeros, and not there.
+	// ErrNotStored says that it is not kept; any other error ends the reading.
 	Put(offset int64, p []byte) (int64, error)
 	io.ReaderAt
 }
@@ -417,6 +418,10 @@ func (in *applier) put(o *Object, e extent, payload []byte) error {
 		in.add(o, bare(absent, e.off, uint64(e.size)))
 	default:
 		pos, err := in.store.Put(in.r.Position()-int64(len(payload)), payload)
+		if err == ErrNotStored {
+			in.add(o, bare(absent, e.off, uint64(e.size)))
+			return nil
+		}
 		if err != nil {
 			return err
 		}
