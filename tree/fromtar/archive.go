@@ -129,24 +129,23 @@ func spoolError(f *os.File, name string, done int64, err error) error {
 	return err
 }
 
-// seekReader reads an archive from front to back with a small buffer, and skips what
-// archive/tar seeks over.
+// seekReader reads an archive from front to back with a small buffer, but for what is skipped.
 type seekReader struct {
-	r     io.ReaderAt
-	size  int64
-	pos   int64
-	buf   [8 << 10]byte
-	start int64 // of buf[:n]
-	n     int
+	archive *archive
+	pos     int64
+	from    int64 // where headers begin
+	buf     [8 << 10]byte
+	start   int64 // of buf[:n]
+	n       int
 }
 
 func (s *seekReader) Read(p []byte) (int, error) {
-	if s.pos >= s.size {
+	if s.pos >= s.archive.size {
 		return 0, io.EOF
 	}
 	if s.pos < s.start || s.pos >= s.start+int64(s.n) {
-		want := min(int64(len(s.buf)), s.size-s.pos)
-		n, err := s.r.ReadAt(s.buf[:want], s.pos)
+		want := min(int64(len(s.buf)), s.archive.size-s.pos)
+		n, err := s.archive.file.ReadAt(s.buf[:want], s.pos)
 		if n == 0 {
 			return 0, err
 		}
@@ -157,16 +156,15 @@ func (s *seekReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *seekReader) Seek(off int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		off += s.pos
-	case io.SeekEnd:
-		off += s.size
+func (s *seekReader) offset() int64 { return s.pos }
+
+func (s *seekReader) begin(off int64) { s.pos, s.from = off, off }
+
+func (s *seekReader) raw() ([]byte, error) {
+	if s.pos-s.from > maxHeaders {
+		return nil, errHeaders
 	}
-	if off < 0 || whence == io.SeekCurrent && off < s.pos {
-		return 0, errors.New("size out of range")
-	}
-	s.pos = off
-	return off, nil
+	raw := make([]byte, s.pos-s.from)
+	_, err := s.archive.readAt(raw, s.from)
+	return raw, err
 }

@@ -25,9 +25,10 @@ const (
 
 // Records of package totar.
 const (
-	vendorType  = "IMAGETOOLS.type"
-	vendorXattr = "IMAGETOOLS.xattr."
-	vendorACL   = "IMAGETOOLS.acl"
+	vendorPrefix = "IMAGETOOLS."
+	vendorType   = vendorPrefix + "type"
+	vendorXattr  = vendorPrefix + "xattr."
+	vendorACL    = vendorPrefix + "acl"
 )
 
 // maxAhead bounds the attributes in global headers, which are held until their member comes.

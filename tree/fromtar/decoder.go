@@ -14,6 +14,8 @@ import (
 
 // decoder makes nodes of the headers of an archive, which it must see in order.
 type decoder struct {
+	headers headers
+
 	owners source.Owners
 	xattrs bool
 	report *source.Report
@@ -22,7 +24,7 @@ type decoder struct {
 	at      int64  // where its headers begin
 	newest  tree.Time
 	acls    []namedACL      // ACLs with names, for which etc/passwd is needed
-	globals map[string]bool // keys of global PAX records
+	globals map[string]bool // keys of records in global headers
 	ahead   ahead           // attributes of the next member
 }
 
@@ -40,7 +42,7 @@ func (d *decoder) take(hdr *tar.Header) (before ahead, aside bool, err error) {
 				if d.globals == nil {
 					d.globals = make(map[string]bool)
 				}
-				d.globals[k] = true
+				d.globals[clip(k)] = true
 			}
 		}
 		return ahead{}, true, nil
@@ -61,7 +63,7 @@ func (d *decoder) noteGlobals() {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	d.report.Note("global PAX records are not used: %s", strings.Join(keys, ", "))
+	d.report.Note("global extended headers apply to the members after them: %s", strings.Join(keys, ", "))
 }
 
 // memberType is the type a member has in the tree. A hard link counts as a file.
@@ -75,10 +77,13 @@ func memberType(hdr *tar.Header) (tree.Mode, error) {
 	}
 	switch hdr.Typeflag {
 	case tar.TypeReg: // archive/tar gives the NUL of old archives this type
-		if strings.HasSuffix(hdr.Name, "/") && hdr.Size == 0 {
-			return tree.TypeDir, nil // as GNU tar takes it
+		switch {
+		case !strings.HasSuffix(hdr.Name, "/"):
+			return tree.TypeFile, nil
+		case hdr.Size > 0:
+			return 0, fmt.Errorf("a name that ends in a slash, as those of directories, with %d bytes of contents", hdr.Size)
 		}
-		return tree.TypeFile, nil
+		return tree.TypeDir, nil // as GNU tar takes it
 	case tar.TypeCont, tar.TypeGNUSparse, tar.TypeLink:
 		return tree.TypeFile, nil
 	case tar.TypeDir, 'D': // GNU: a directory with the names in it
@@ -93,8 +98,8 @@ func memberType(hdr *tar.Header) (tree.Mode, error) {
 		return tree.TypeFIFO, nil
 	case 'M':
 		return 0, source.WithHint(errors.New("continues a file of another volume"), "join the volumes into one archive")
-	case 'A', 'E', 'X':
-		return 0, source.WithHint(fmt.Errorf("a Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @, p and E")
+	case 'A', 'E':
+		return 0, source.WithHint(fmt.Errorf("a Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @ and p")
 	}
 	return 0, fmt.Errorf("unknown member type %q", hdr.Typeflag)
 }
@@ -102,11 +107,8 @@ func memberType(hdr *tar.Header) (tree.Mode, error) {
 // maxDepth bounds the directories in one name, as tree.Seal does.
 const maxDepth = 4096
 
-// clean makes the name of a member a path below the root.
+// clean makes the name of a member a path below the root. A slash that it begins with is left out.
 func clean(name string) (string, error) {
-	if strings.HasPrefix(name, "/") {
-		return "", source.WithHint(errors.New("absolute name"), "re-create the archive without tar's option -P, from within its root (tar -C ROOT -c .)")
-	}
 	if name == "" {
 		return "", errors.New("empty name")
 	}

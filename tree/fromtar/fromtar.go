@@ -24,8 +24,13 @@
 // (see its FORMAT.md), which win over the others. Owners are the numbers in the archive, names
 // matter only in ACLs, where they are looked up in the archive's own etc/passwd.
 //
-// Names may begin with "./". Absolute names, "..", a name that comes twice, an entry below
-// a file or a link, a hard link to what has not come yet, member types that no tree can
+// Global extended headers, those of Solaris, and names in extended headers beside those of GNU
+// headers count as for GNU tar. So do names: they may begin with "./" or a slash, which is left
+// out, and come several times, the last one counting. A member may lie below a symbolic link to a
+// directory if the link neither begins with a slash nor has ".." in it, as GNU tar extracts it.
+//
+// Names with "..", an entry below a file or another link, something else in the place of a
+// directory that is not empty, a hard link to what has not come yet, member types that no tree can
 // hold (multi-volume parts, Solaris attribute headers) are errors, up to 20 of them
 // reported together with member and byte offset; a damaged archive ends the reading.
 // Directories that only occur in longer names get mode 0755, owner 0:0 and the time of the
@@ -41,7 +46,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"imagetools/tree"
 	"imagetools/tree/source"
@@ -164,6 +168,9 @@ type builder struct {
 	skipped map[string]*tree.Node // excluded non-directories, for hard links to them
 	linked  map[*tree.Node]bool   // nodes with several names
 	links   []danglingLink        // hard links to what had not come
+	lone    bool                  // one block of zeros ended the archive, in place of two
+
+	absolute, again, through int // names: absolute, that came before, below links
 }
 
 type danglingLink struct {
@@ -206,28 +213,33 @@ func (b *builder) read(ctx context.Context) error {
 	if err := checkStart(b.archive.name, start); err != nil {
 		return err
 	}
-	in := &seekReader{r: b.archive.file, size: b.archive.size}
-	tr := tar.NewReader(in)
+	in := &seekReader{archive: b.archive}
+	b.headers = headers{in: in}
 	for count := 0; ; count++ {
 		if err := ctx.Err(); err != nil && count%64 == 0 {
 			return err
 		}
-		hdr, err := tr.Next()
+		hdr, err := b.headers.read()
+		b.at = b.headers.at
 		if err == io.EOF {
 			break
 		}
+		if errors.Is(err, tar.ErrHeader) && count > 0 && b.headers.atZeroBlock() {
+			b.lone = true
+			break
+		}
 		if err != nil {
-			return errors.Join(b.faults.Err(), b.damage(in, count, err))
+			return errors.Join(b.faults.Err(), b.damage(count, err))
 		}
 		b.member = hdr.Name
-		m, err := locate(b.archive, hdr, b.at, in.pos)
+		m, err := locate(b.archive, hdr, in)
 		if err != nil {
 			return errors.Join(b.faults.Err(), b.place(err))
 		}
 		if err := b.add(hdr, m); err != nil {
 			b.fault(err)
 		}
-		b.at = m.next
+		b.headers.next = m.next
 	}
 	if err := b.finish(); err != nil {
 		return err
@@ -236,7 +248,7 @@ func (b *builder) read(ctx context.Context) error {
 }
 
 // damage words an error of archive/tar about the headers at b.at.
-func (b *builder) damage(in *seekReader, count int, err error) error {
+func (b *builder) damage(count int, err error) error {
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		err = fmt.Errorf("cut at byte %d: %w", b.archive.size, err)
@@ -274,6 +286,7 @@ func (b *builder) finish() error {
 	if n := len(b.implied); n > 0 {
 		b.report.Note("%d directories have no entry of their own in the archive: mode 0755, owner 0:0", n)
 	}
+	b.noteNames()
 	b.noteGlobals()
 	b.excludes.NoteUnused(b.report)
 	b.report.Survey(b.tree, b.linked)
@@ -289,6 +302,8 @@ func (b *builder) checkEnd() {
 	rest = rest[:n]
 	zero := len(rest) - len(bytes.TrimLeft(rest, "\x00"))
 	switch {
+	case b.lone:
+		b.report.Warn(".", fmt.Sprintf("a lone block of zeros at byte %d ends the archive: what follows is not read", b.at))
 	case zero < 2*blockSize:
 		b.report.Warn(".", fmt.Sprintf("the archive ends at byte %d without the usual mark: it may have been cut", b.archive.size))
 	case zero < len(rest):
@@ -302,7 +317,7 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 	if aside || err != nil {
 		return err
 	}
-	path, err := clean(hdr.Name)
+	path, err := b.clean(hdr.Name)
 	if err != nil {
 		return err
 	}
@@ -324,7 +339,7 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 	if err := b.fill(n, typ, hdr); err != nil {
 		return err
 	}
-	n.Content = m.content
+	n.Content, n.Attrs = m.content, nil
 	if excluded {
 		return nil
 	}
@@ -335,114 +350,6 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 	}
 	if b.newest.Before(n.ModTime) {
 		b.newest = n.ModTime
-	}
-	return nil
-}
-
-// node returns the node for a member: a new one at path, or a directory that was implied
-// before. An excluded one is not put into the tree.
-func (b *builder) node(path string, typ tree.Mode, excluded bool) (*tree.Node, error) {
-	if path == "." {
-		if typ != tree.TypeDir {
-			return nil, fmt.Errorf("the root must be a directory, not a %s", typ.TypeName())
-		}
-		if !b.implied[b.tree.Root] {
-			return nil, errTwice
-		}
-		delete(b.implied, b.tree.Root)
-		return b.tree.Root, nil
-	}
-	if excluded {
-		n := &tree.Node{Mode: typ}
-		if typ != tree.TypeDir {
-			b.skipped[path] = n
-		}
-		return n, nil
-	}
-	dir, name, err := b.parent(path)
-	if err != nil {
-		return nil, err
-	}
-	if old := dir.Lookup(name); old != nil {
-		if typ == tree.TypeDir && b.implied[old] {
-			delete(b.implied, old)
-			return old, nil
-		}
-		if b.implied[old] {
-			return nil, fmt.Errorf("a %s, but members before it lie below it", typ.TypeName())
-		}
-		return nil, errTwice
-	}
-	n := &tree.Node{Mode: typ}
-	return n, dir.Add(name, n)
-}
-
-var errTwice = source.WithHint(errors.New("the name comes twice in the archive"),
-	"archives that were appended to hold old versions too: unpack and pack it again")
-
-// parent returns the directory of path and its last element, with directories made where
-// the archive has not named them yet.
-func (b *builder) parent(path string) (*tree.Node, string, error) {
-	i := strings.LastIndexByte(path, '/')
-	dirPath, name := path[:max(i, 0)], path[i+1:]
-	if dirPath == b.dirPath {
-		return b.dir, name, nil
-	}
-	n := b.tree.Root
-	rest := dirPath
-	for rest != "" {
-		var part string
-		part, rest, _ = strings.Cut(rest, "/")
-		child := n.Lookup(part)
-		switch {
-		case child == nil:
-			child = tree.NewDir(0o755)
-			if err := n.Add(part, child); err != nil {
-				return nil, "", err
-			}
-			b.implied[child] = true
-		case !child.IsDir():
-			above := strings.TrimSuffix(strings.TrimSuffix(dirPath, rest), "/")
-			return nil, "", fmt.Errorf("lies below %q, which is a %s", above, child.Mode.TypeName())
-		}
-		n = child
-	}
-	b.dirPath, b.dir = dirPath, n
-	return n, name, nil
-}
-
-// addLink gives an earlier member a further name. If that member was excluded, the link
-// becomes the file, as it would be in a directory.
-func (b *builder) addLink(path string, hdr *tar.Header) error {
-	target, err := clean(hdr.Linkname)
-	if err != nil {
-		return fmt.Errorf("hard link to %q: %w", hdr.Linkname, err)
-	}
-	n := b.tree.Lookup(target)
-	if n == nil {
-		n = b.skipped[target]
-	}
-	if n == nil {
-		b.links = append(b.links, danglingLink{hdr.Name, hdr.Linkname, target, b.at})
-		return nil
-	}
-	if n.IsDir() {
-		return fmt.Errorf("hard link to %q, which is a directory", hdr.Linkname)
-	}
-	if path == "." {
-		return errors.New("the root must be a directory, not a hard link")
-	}
-	dir, name, err := b.parent(path)
-	if err != nil {
-		return err
-	}
-	if n.Parent() != nil {
-		b.linked[n] = false
-	}
-	if err := dir.Add(name, n); errors.Is(err, tree.ErrExists) {
-		return errTwice
-	} else if err != nil {
-		return err
 	}
 	return nil
 }

@@ -194,12 +194,7 @@ func TestHostile(t *testing.T) {
 		data []byte
 		want string
 	}{
-		{"absolute", pack(t, file("/etc/passwd")), `member "/etc/passwd" at byte 0: absolute name`},
 		{"dot dot", pack(t, file("a/../../b")), `member "a/../../b" at byte 0: ".." in a name leads out of the root`},
-		{"twice", pack(t, file("a"), file("./a")), `member "./a" at byte 512: the name comes twice`},
-		{"directory twice", pack(t, dir("a/"), dir("a")), `member "a" at byte 512: the name comes twice`},
-		{"root twice", pack(t, dir("./"), dir(".")), `the name comes twice`},
-		{"link twice", pack(t, file("a"), file("b"), hard("b", "a")), `member "b" at byte 1024: the name comes twice`},
 		{"root is a file", pack(t, file(".")), `the root must be a directory, not a file`},
 		{"root is a link", pack(t, file("a"), hard(".", "a")), `the root must be a directory, not a hard link`},
 		{"long name", pack(t, file(strings.Repeat("n", 256))), `256 bytes, the limit is 255`},

@@ -20,17 +20,10 @@ type member struct {
 	next    int64        // where the headers of the member after it begin
 }
 
-// locate finds the data of a member, whose headers begin at head and whose data archive/tar
-// has found at pos.
-func locate(a *archive, hdr *tar.Header, head, pos int64) (member, error) {
-	spans, physical, sparse, err := dataOf(hdr, func() ([]byte, error) {
-		if pos-head > maxHeaders {
-			return nil, errHeaders
-		}
-		raw := make([]byte, pos-head)
-		_, err := a.readAt(raw, head)
-		return raw, err
-	})
+// locate finds the data of a member, whose headers in has just read.
+func locate(a *archive, hdr *tar.Header, in input) (member, error) {
+	pos := in.offset()
+	spans, physical, sparse, err := dataOf(hdr, in.raw)
 	if err != nil {
 		return member{}, err
 	}

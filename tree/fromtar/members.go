@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"imagetools/tree"
 	"imagetools/tree/source"
@@ -41,8 +40,6 @@ type Members struct {
 	opts MembersOptions
 	ctx  context.Context
 	tape *tape
-	tar  *tar.Reader
-	next int64 // where the headers of the next member begin
 
 	count    int
 	node     *tree.Node
@@ -67,8 +64,8 @@ func NewMembers(ctx context.Context, r io.Reader, opts MembersOptions) (*Members
 	}
 	t := &tape{r: r}
 	return &Members{
-		decoder: decoder{owners: owners, xattrs: !opts.NoXattrs, report: opts.Report},
-		opts:    opts, ctx: ctx, tape: t, tar: tar.NewReader(t),
+		decoder: decoder{headers: headers{in: t}, owners: owners, xattrs: !opts.NoXattrs, report: opts.Report},
+		opts:    opts, ctx: ctx, tape: t,
 	}, nil
 }
 
@@ -80,10 +77,9 @@ func (m *Members) Next() (*Member, error) {
 				return nil, err
 			}
 		}
-		m.at, m.tape.from = m.next, m.next
-		m.tape.headers = m.tape.headers[:0]
 		m.node, m.spans, m.physical, m.sparse = nil, nil, 0, false
-		hdr, err := m.tar.Next()
+		hdr, err := m.headers.read()
+		m.at = m.headers.at
 		if err == io.EOF {
 			return nil, err
 		}
@@ -92,14 +88,15 @@ func (m *Members) Next() (*Member, error) {
 		}
 		m.count++
 		m.member = hdr.Name
-		if m.spans, m.physical, m.sparse, err = dataOf(hdr, m.tape.recorded); err != nil {
+		if m.spans, m.physical, m.sparse, err = dataOf(hdr, m.tape.raw); err != nil {
 			return nil, m.place(err)
 		}
 		end := m.tape.pos + m.physical
+		m.tape.end = end
 		if m.physical < 0 || end < 0 {
 			return nil, m.place(errors.New("size out of range"))
 		}
-		m.next = end + -end&(blockSize-1)
+		m.headers.next = end + -end&(blockSize-1)
 		member, err := m.read(hdr)
 		if err != nil {
 			m.opts.Fault(m.place(err))
@@ -115,11 +112,7 @@ func (m *Members) read(hdr *tar.Header) (*Member, error) {
 	if aside || err != nil {
 		return nil, err
 	}
-	name := strings.TrimLeft(hdr.Name, "/")
-	if name == "" && hdr.Name != "" {
-		name = "."
-	}
-	path, err := clean(name)
+	path, err := clean(hdr.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +121,7 @@ func (m *Members) read(hdr *tar.Header) (*Member, error) {
 		return nil, err
 	}
 	if hdr.Typeflag == tar.TypeLink {
-		target, err := clean(strings.TrimLeft(hdr.Linkname, "/"))
+		target, err := clean(hdr.Linkname)
 		if err != nil {
 			return nil, fmt.Errorf("hard link to %q: %w", hdr.Linkname, err)
 		}
@@ -203,54 +196,50 @@ func (m *Members) Finish(names *source.Names) {
 	m.noteGlobals()
 }
 
-// tape is an archive that is read once. Its position is where archive/tar is; the data of a member
+// tape is an archive that is read once. Its position is where headers are read; the data of a member
 // may have been read by another reader from there on.
 type tape struct {
 	r       io.Reader
-	at, pos int64 // of r, and of the tape
-	last    byte  // the one before at
-	from    int64 // what comes from here on is recorded
-	headers []byte
+	at, pos int64  // of r, and of the tape
+	headers []byte // what was read since begin
+	end     int64  // of the data of the current member
 }
 
-// recorded are the headers of the current member.
-func (t *tape) recorded() ([]byte, error) {
+func (t *tape) offset() int64 { return t.pos }
+
+func (t *tape) begin(off int64) {
+	t.pos, t.headers = off, t.headers[:0]
+}
+
+func (t *tape) raw() ([]byte, error) {
 	if len(t.headers) > maxHeaders {
 		return nil, errHeaders
 	}
 	return t.headers, nil
 }
 
-func (t *tape) Read(p []byte) (int, error) {
-	if t.pos > t.at {
-		n, err := io.CopyN(io.Discard, t.r, t.pos-t.at)
-		if t.at += n; err != nil {
-			return 0, err
-		}
+func (t *tape) Read(p []byte) (n int, err error) {
+	if err := t.skip(); err != nil {
+		return 0, err
 	}
-	if t.pos == t.at-1 && len(p) > 0 {
-		p[0] = t.last
-		t.pos++
-		return 1, nil
+	n, err = t.r.Read(p)
+	t.at += int64(n)
+	if t.pos += int64(n); len(t.headers) <= maxHeaders {
+		t.headers = append(t.headers, p[:n]...)
 	}
-	if t.pos < t.at {
-		return 0, errors.New("a member is read twice")
-	}
-	n, err := t.r.Read(p)
-	if t.at += int64(n); t.at > t.from && len(t.headers) <= maxHeaders {
-		t.headers = append(t.headers, p[max(0, n-int(t.at-t.from)):n]...)
-	}
-	t.pos = t.at
 	return n, err
 }
 
-// Seek is for archive/tar, which skips what it need not read to all but the last byte.
-func (t *tape) Seek(off int64, whence int) (int64, error) {
-	if whence != io.SeekCurrent || off < 0 || t.pos+off < t.pos {
-		return 0, errors.New("size out of range")
+// skip moves to where the tape is. Only the zeros that fill up the last block may be missing.
+func (t *tape) skip() error {
+	if t.pos < t.at {
+		return errors.New("a member is read twice")
 	}
-	t.pos += off
-	return t.pos, nil
+	n, err := io.CopyN(io.Discard, t.r, t.pos-t.at)
+	if t.at += n; err == io.EOF && t.at < t.end {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // Spool is a temporary file with the contents of members of archives. It is made when the first
@@ -333,7 +322,6 @@ func (s *Spool) take(t *tape, n int64) (off int64, err error) {
 			s.used += got
 			t.at += int64(got)
 			n -= int64(got)
-			t.last = s.buf[s.used-1]
 		}
 		if err != nil && n > 0 {
 			if err == io.EOF {

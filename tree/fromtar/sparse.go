@@ -16,9 +16,11 @@ import (
 
 // PAX records of sparse files.
 const (
-	sparseMajor = "GNU.sparse.major"
-	sparseMinor = "GNU.sparse.minor"
-	sparseList  = "GNU.sparse.map"
+	sparsePrefix = "GNU.sparse."
+	sparseMajor  = sparsePrefix + "major"
+	sparseMinor  = sparsePrefix + "minor"
+	sparseList   = sparsePrefix + "map"
+	sparseName   = sparsePrefix + "name"
 )
 
 var errSparse = errors.New("damaged sparse map")
