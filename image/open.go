@@ -147,7 +147,7 @@ func Locate(path string) (*Input, error) {
 	}
 	start := make([]byte, 512)
 	n, _ := io.ReadFull(f, start)
-	if text := bytes.TrimLeft(start[:n], " \t\r\n"); len(text) > 0 && text[0] == '{' {
+	if text := bytes.TrimLeft(start[:n], " \t\r\n"); len(text) > 0 && (text[0] == '{' || text[0] == '[') {
 		return locateStream(path)
 	}
 	in := &Input{Path: path}
@@ -188,6 +188,13 @@ func locateStream(path string) (*Input, error) {
 	text, err := readManifest(path)
 	if err != nil {
 		return nil, err
+	}
+	if d, err := manifest.Decode(text); err == nil {
+		if all, err := d.Manifests(); err != nil {
+			return nil, fmt.Errorf("%q: %w", path, err)
+		} else if len(all) > 1 {
+			return nil, fmt.Errorf("%q: %w", path, &manifest.NotOneError{Kind: d.Kind(), Manifests: len(all)})
+		}
 	}
 	base := path
 	for _, suffix := range manifestSuffixes {

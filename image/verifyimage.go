@@ -93,6 +93,10 @@ func (im *imageVerifier) readManifest() {
 		im.manifest(zpl.Damage, "", "%v", err)
 		return
 	}
+	if k := im.doc.Kind(); k != manifest.KindManifest {
+		im.manifest(zpl.Damage, "", "%v", &manifest.NotOneError{Kind: k, Manifests: 1})
+		return
+	}
 	faults, warnings, err := im.doc.Lint(manifest.IMGADM)
 	if err != nil {
 		im.manifest(zpl.Damage, "", "%v", err)

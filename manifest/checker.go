@@ -32,9 +32,10 @@ var (
 
 // checker collects the faults of one manifest.
 type checker struct {
-	raw    map[string]any
-	reader For
-	faults []Fault
+	raw      map[string]any
+	reader   For
+	imported bool // raw is completed as a server does it at import
+	faults   []Fault
 }
 
 func (c *checker) missing(field, why string) {
@@ -121,6 +122,14 @@ func (c *checker) boolean(field string, v any) {
 	if _, ok := toBool(v); !ok {
 		c.invalidf(field, "must be true or false, not %s", kind(v))
 	}
+}
+
+func (c *checker) icon(field string, v any) {
+	if on, ok := toBool(v); ok && on && c.imported {
+		c.invalidf(field, "must be absent: servers refuse to import a manifest with an icon")
+		return
+	}
+	c.boolean(field, v)
 }
 
 func (c *checker) public(field string, v any) {

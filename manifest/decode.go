@@ -47,14 +47,15 @@ type Document struct {
 
 	data   []byte
 	starts map[string]int // byte offset of each key or array element, by path
-	lines  lineIndex
+	lines  *lineIndex
+	prefix string // of the paths in it, of a manifest inside of another document; see Manifests
 }
 
 // Decode reads one JSON value. It is stricter than JSON.parse where that picks silently among
 // readings: a repeated key, half a surrogate pair and bytes that are not UTF-8 are errors. Errors
 // are of type [*Error], several joined in order of their position.
 func Decode(data []byte) (*Document, error) {
-	d := &Document{data: data, starts: map[string]int{}}
+	d := &Document{data: data, starts: map[string]int{}, lines: &lineIndex{}}
 	if !utf8.Valid(data) {
 		off := 0
 		for {
@@ -90,9 +91,9 @@ func Decode(data []byte) (*Document, error) {
 // named as in [Fault] and [Error]; the requirements that imgmanifest reports without their prefix
 // are found too. It returns zeros for a field that is not there.
 func (d *Document) Position(field string) (line, column int) {
-	off, ok := d.starts[field]
+	off, ok := d.starts[d.prefix+field]
 	if !ok {
-		off, ok = d.starts["requirements."+field]
+		off, ok = d.starts[d.prefix+"requirements."+field]
 	}
 	if !ok {
 		return 0, 0
@@ -199,10 +200,10 @@ func extend(path, suffix string) string {
 	return path + suffix
 }
 
-// mark notes where a field begins. Deeper levels are inside tags and traits, which nothing looks
-// into.
+// mark notes where a field begins, of a manifest in a list as well. Deeper levels are inside tags
+// and traits, which nothing looks into.
 func (w *walker) mark(path string, start, depth int) {
-	if _, ok := w.starts[path]; !ok && depth <= 4 {
+	if _, ok := w.starts[path]; !ok && depth <= 6 {
 		w.starts[path] = start
 	}
 }

@@ -86,12 +86,24 @@ func FuzzValidate(f *testing.F) {
 				t.Fatalf("warning %+v", w)
 			}
 		}
+		if all, err := d.Manifests(); err == nil {
+			for _, one := range all {
+				if _, _, err := one.Lint(manifest.Public); err == nil {
+					one.Position("uuid")
+				}
+			}
+		}
 		for _, reader := range manifest.Readers() {
-			faults, _, err := d.Lint(reader)
+			if reader != manifest.IMGADM {
+				if _, _, err := d.Lint(reader); err != nil {
+					t.Fatal(err)
+				}
+			}
+			faults, _, err := d.LintStored(reader)
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, _, _ := d.Lint(reader)
+			again, _, _ := d.LintStored(reader)
 			if diff := cmp.Diff(faults, again); diff != "" {
 				t.Fatalf("%s: (-first +second)\n%s", reader, diff)
 			}

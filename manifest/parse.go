@@ -28,12 +28,21 @@ func Parse(data []byte) (*Manifest, error) {
 }
 
 // ParsePartial is [Parse] for the manifest that a new one starts from ([Options.Base]): any field
-// may be missing, and so may v.
+// may be missing, and so may v. It also takes the one manifest in what imgadm and IMGAPI print; see
+// [Document.Manifests].
 func ParsePartial(data []byte) (*Manifest, error) {
 	d, err := Decode(data)
 	if err != nil {
 		return nil, err
 	}
+	all, err := d.Manifests()
+	if err != nil {
+		return nil, err
+	}
+	if len(all) > 1 {
+		return nil, &NotOneError{Kind: d.Kind(), Manifests: len(all)}
+	}
+	d = all[0]
 	if raw, ok := d.Value.(map[string]any); ok && !truthy(raw["v"]) && !truthy(raw["creator_uuid"]) {
 		raw["v"] = json.Number("2")
 	}
@@ -285,7 +294,7 @@ func list[T any](b *binder, path string, v any, element func(path string, v any)
 }
 
 func (b *binder) failf(path, format string, args ...any) {
-	b.found = append(b.found, mistake{b.doc.starts[path], path, fmt.Sprintf(format, args...)})
+	b.found = append(b.found, mistake{b.doc.starts[b.doc.prefix+path], path, fmt.Sprintf(format, args...)})
 }
 
 // maxQuoted keeps messages to a line.

@@ -36,6 +36,19 @@ var (
 // none of what [Document.Validate] refuses.
 func (d *Document) Warnings() []Warning { return warnings(d.Value) }
 
+// Warnings is [Document.Warnings] for m.
+func (m *Manifest) Warnings() []Warning {
+	text, err := Marshal(m)
+	if err != nil {
+		return nil // it has a tag that JSON cannot hold, and is written nowhere
+	}
+	d, err := Decode(text)
+	if err != nil {
+		return nil
+	}
+	return d.Warnings()
+}
+
 func warnings(value any) []Warning {
 	raw, ok := value.(map[string]any)
 	if !ok {
@@ -56,8 +69,8 @@ func warnings(value any) []Warning {
 	if on, _ := toBool(raw["icon"]); on {
 		w.addf("icon", "a server refuses to import a manifest with an icon")
 	}
-	w.platform("min_platform")
-	w.platform("max_platform")
+	w.brand()
+	w.platforms()
 	w.zvol()
 	return w.found
 }

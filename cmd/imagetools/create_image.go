@@ -337,7 +337,10 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 		res, err = o.createFromTree(ctx, env, at, imageOpts, progress)
 	}
 	if err == nil && o.DryRun {
-		res = &image.Result{Image: imagePath, ManifestPath: manifestPath}
+		res = &image.Result{Image: imagePath, ManifestPath: manifestPath, Manifest: manifest.New(imageOpts.Manifest)}
+	}
+	if err == nil {
+		warnOfManifest(env, res.Manifest)
 	}
 	return res, at, err
 }
