@@ -16,7 +16,8 @@
 //
 // imgadm and IMGAPI both judge manifests with the npm package imgmanifest, in four variants
 // ([For]). [Validate] gives the same verdict, and the same fields and codes, as version 3.2.1 of
-// that package; test/imgmanifest compares the two. That includes its habits: a boolean may be the
+// that package; test/imgmanifest compares the two. [Document.Lint] judges what a server accepts at
+// import instead: the same rules, after what the server sets by itself. That includes its habits: a boolean may be the
 // string "true", version 2 may be the string "2", a numeric name passes, and so does the type
 // "toString". What passes there and still goes wrong later is found by [Document.Warnings].
 //

@@ -34,7 +34,11 @@ func (e *NotOneError) Error() string {
 	}
 	text := fmt.Sprintf("manifest: not an image manifest, but %s %s", article, e.Kind)
 	if e.Kind == KindList || e.Kind == KindInstalled {
-		text += fmt.Sprintf(", with %d manifests in it", e.Manifests)
+		plural := "s"
+		if e.Manifests == 1 {
+			plural = ""
+		}
+		text += fmt.Sprintf(", with %d manifest%s in it", e.Manifests, plural)
 	}
 	return text
 }

@@ -271,6 +271,9 @@ func inspectManifest(in *image.Input, s *objset.Snapshot) *inspectedManifest {
 		return r
 	}
 	r.UUID, r.Name, r.Version, r.Type, r.OS = m.UUID, m.Name, m.Version, m.Type, m.OS
+	if d, err := manifest.Decode(in.Manifest); err == nil && d.Kind() != manifest.KindManifest {
+		r.Faults = append(r.Faults, (&manifest.NotOneError{Kind: d.Kind(), Manifests: 1}).Error())
+	}
 	fault := func(format string, args ...any) { r.Faults = append(r.Faults, fmt.Sprintf(format, args...)) }
 	if len(m.Files) != 1 {
 		fault("it names %d files", len(m.Files))

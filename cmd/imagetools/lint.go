@@ -135,6 +135,9 @@ func (l *linter) file(path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", printable(path), err)
 	}
+	if k := doc.Kind(); k != manifest.KindManifest {
+		l.env.Warnf("%s: %v; imgadm install and imgadm publish refuse it", printable(path), &manifest.NotOneError{Kind: k, Manifests: len(all)})
+	}
 	for i, one := range all {
 		if err := l.ctx.Err(); err != nil {
 			return err
