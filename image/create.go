@@ -68,6 +68,7 @@ type Result struct {
 	Features     stream.Features    // of a stream that was sent; see [CreateFromStream]
 	SHA256       string             // of the image file, in hex
 	Changes      Changes            // from the origin
+	Findings     Findings           // about a stream that was sent; see [CreateFromStream]
 }
 
 // Changes say how a tree or a disk differs from its origin.
@@ -158,6 +159,7 @@ type contents struct {
 	features stream.Features
 	volume   uint64 // size of a volume in bytes
 	changes  Changes
+	findings Findings
 }
 
 // create has write fill the image file, makes the manifest and gives both their names.
@@ -192,6 +194,7 @@ func create(ctx context.Context, opts Options, write func(*output) (*contents, e
 	res := &Result{
 		Image: out.imagePath, ManifestPath: out.manifestPath, Manifest: m, GUID: in.guid,
 		StreamSize: in.size, Features: in.features, SHA256: hex.EncodeToString(out.sha256.Sum(nil)), Changes: in.changes,
+		Findings: in.findings,
 	}
 	err = out.set.Commit(func() error {
 		if opts.Placed == nil {

@@ -20,6 +20,7 @@ import (
 // returns is closed before the files get their names, also when ctx has ended, and an error of
 // that Close is one of CreateFromStream.
 //
+// Findings in the result are what keeps zones from booting, and files that are better not in an image.
 // Features in the result, other than SA_SPILL, are such that old receivers refuse the stream.
 func CreateFromStream(ctx context.Context, open func(context.Context) (io.ReadCloser, error), opts Options) (*Result, error) {
 	return create(ctx, opts, func(out *output) (*contents, error) {
@@ -28,17 +29,19 @@ func CreateFromStream(ctx context.Context, open func(context.Context) (io.ReadCl
 			return nil, err
 		}
 		var c *contents
+		watch := newWatcher(ctx)
 		size, err := out.writeStream(func(w io.Writer) (err error) {
-			c, err = copyStream(w, in, out.imageType, opts.FromGUID)
+			c, err = copyStream(io.MultiWriter(w, watch), in, out.imageType, opts.FromGUID)
 			return err
 		})
+		findings := watch.judge(manifest.New(opts.Manifest))
 		if ended := context.Cause(ctx); ended != nil {
 			err = ended // what else went wrong came of it
 		}
 		if err := errors.Join(err, in.Close()); err != nil {
 			return nil, err
 		}
-		c.size = size
+		c.size, c.findings = size, findings
 		return c, nil
 	})
 }

@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,5 +143,42 @@ func TestDsmanifest(t *testing.T) {
 	write(t, stream, read(stream)+"x")
 	if got := faults(t, old); !strings.Contains(got, "files[0].size") {
 		t.Errorf("a file of another size: %s", got)
+	}
+}
+
+// A stream that is sent is judged while it is copied, by the same rules.
+func TestCreateFromStreamFindings(t *testing.T) {
+	t.Parallel()
+	for _, test := range checktest.Cases {
+		if test.Contents || test.Type == "" {
+			continue
+		}
+		t.Run(test.Name, func(t *testing.T) {
+			path := imageOf(t, t.TempDir(), test.Files+"\nconfig/metadata.json", manifest.Options{Type: test.Type, Brand: test.Brand})
+			sent, err := os.Open(strings.TrimSuffix(path, ".json") + ".zfs")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := image.CreateFromStream(t.Context(), func(context.Context) (io.ReadCloser, error) { return sent, nil }, image.Options{
+				Dir: t.TempDir(), Now: time.Unix(1e9, 0), Manifest: manifest.Options{Name: "web", Version: "1.0", Type: test.Type, Brand: test.Brand},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := image.Verify(t.Context(), []string{path}, image.VerifyOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want []string
+			for _, f := range slices.Concat(res.Findings.Zone, res.Findings.Leaks) {
+				got = append(got, f.Path+": "+f.Message)
+			}
+			for _, f := range v.Faults {
+				want = append(want, f.Path+": "+f.Message)
+			}
+			if diff := cmp.Diff(want, got); diff != "" || res.Findings.Unchecked != nil || len(got) == 0 {
+				t.Errorf("%v: -verify +got\n%s", res.Findings.Unchecked, diff)
+			}
+		})
 	}
 }

@@ -27,6 +27,10 @@ func warnOfManifest(env *cli.Env, m *manifest.Manifest) {
 // files that are better not in it.
 func warnOfImage(env *cli.Env, t *tree.Tree, m *manifest.Manifest) {
 	zone, leaks := check.Image(t, m)
+	warnOfFindings(env, zone, leaks)
+}
+
+func warnOfFindings(env *cli.Env, zone, leaks []check.Finding) {
 	for i, list := range [][]check.Finding{zone, leaks} {
 		for j, f := range list {
 			if j == maxToldFindings {

@@ -516,6 +516,10 @@ func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h
 	if more := res.Features &^ stream.FeatureSASpill; more != 0 {
 		env.Warnf("the stream uses %v: hosts whose ZFS does not know that refuse the image", more)
 	}
+	warnOfFindings(env, res.Findings.Zone, res.Findings.Leaks)
+	if err := res.Findings.Unchecked; err != nil && from == "" {
+		env.Warnf("the files in the stream were not checked: %v", err)
+	}
 	return res, nil
 }
 
