@@ -190,7 +190,7 @@ func TestVerifyProvisioning(t *testing.T) {
 		{"root is a file", manifest.Options{}, map[string]string{"root": ""}, "damage: web-1.0.zfs.gz: root: not a directory: zones will not boot"},
 		{"joyent", manifest.Options{}, root, "warning: web-1.0.zfs.gz: root/var/zoneinit/zoneinit.json: not found: vmadm refuses"},
 		{"old", manifest.Options{}, with(map[string]string{"root/root/zoneinit.d/04-mdata.sh": ""}), ""},
-		{"another brand", manifest.Options{Base: &manifest.Manifest{Requirements: &manifest.Requirements{Brand: "bhyve"}}}, root, ""},
+		{"another brand", manifest.Options{Base: &manifest.Manifest{Requirements: &manifest.Requirements{Brand: "sngl"}}}, root, ""},
 		{"lx", manifest.Options{Type: manifest.TypeLX}, root, "warning: web-1.0.zfs.gz: root/sbin/init: not found"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -304,7 +304,7 @@ func TestVerifyLimit(t *testing.T) {
 	for i := range 50 {
 		files["root/home/"+string(rune('a'+i%26))+strings.Repeat("x", i)+"/.bash_history"] = "x"
 	}
-	file, _ := makeImage(t, manifest.Options{Base: &manifest.Manifest{Requirements: &manifest.Requirements{Brand: "bhyve"}}}, files)
+	file, _ := makeImage(t, manifest.Options{Base: &manifest.Manifest{Requirements: &manifest.Requirements{Brand: "sngl"}}}, files)
 	res, err := image.Verify(context.Background(), []string{file}, image.VerifyOptions{Limit: 7})
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ var Cases = []Case{
 	{Name: "native", Type: manifest.TypeZone, Files: Native},
 	{Name: "lx", Type: manifest.TypeLX, Files: LX},
 	{Name: "no manifest", Files: "root/x"},
-	{Name: "another brand", Type: manifest.TypeZone, Brand: "bhyve", Files: "root/x"},
+	{Name: "another brand", Type: manifest.TypeZone, Brand: "sngl", Files: "root/x"},
 
 	{Name: "nothing", Type: manifest.TypeZone, Want: "!root: not found: zones will not boot"},
 	{Name: "root is a file", Type: manifest.TypeLX, Files: "root", Want: "!root: not a directory: zones will not boot"},
