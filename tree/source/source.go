@@ -69,8 +69,10 @@ func (c *Counts) add(n *tree.Node) {
 // for each node with several names; its values are Survey's own.
 func (r *Report) Survey(t *tree.Tree, linked map[*tree.Node]bool) {
 	var above []string
+	var upper upperFolder
 	var visit func(name string, n *tree.Node)
 	visit = func(name string, n *tree.Node) {
+		upper.look(n, above, name)
 		if met, ok := linked[n]; ok && met {
 			r.Counts.HardLinks++
 		} else {
@@ -93,7 +95,44 @@ func (r *Report) Survey(t *tree.Tree, linked map[*tree.Node]bool) {
 		}
 	}
 	visit(".", t.Root)
+	upper.warn(r)
 	r.Sort()
+}
+
+// upperFolder finds what only the upper directory of an overlay file system has: it is no tree, but
+// what changed one.
+type upperFolder struct {
+	count int
+	first string
+}
+
+// look counts whiteouts, which are character devices 0:0 (kernel documentation, overlayfs.rst), and
+// names with attributes of such a file system.
+func (u *upperFolder) look(n *tree.Node, above []string, name string) {
+	is := n.Mode.Type() == tree.TypeChar && n.Device != nil && *n.Device == (tree.Device{})
+	if n.Attrs != nil {
+		is = is || slices.ContainsFunc(n.Attrs.Xattrs, func(x tree.Xattr) bool {
+			return strings.HasPrefix(x.Name, "trusted.overlay.") || strings.HasPrefix(x.Name, "user.overlay.")
+		})
+	}
+	if !is {
+		return
+	}
+	if u.count++; u.count == 1 {
+		u.first = path.Join(append(slices.Clone(above), name)...)
+	}
+}
+
+func (u *upperFolder) warn(r *Report) {
+	if u.count == 0 {
+		return
+	}
+	count := "1 entry is"
+	if u.count > 1 {
+		count = fmt.Sprintf("%d entries are", u.count)
+	}
+	r.Warn(u.first, count+" whiteouts or marks of an overlay file system, this one first: "+
+		"it is an upper directory, not a whole root file system; use the merged directory")
 }
 
 // Warn adds a warning. Call [Report.Sort] when the last one is in.
