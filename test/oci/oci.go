@@ -1,11 +1,12 @@
 //go:build linux
 
-// Package oci lets tests make images of containers with the programs of others: umoci, skopeo and
-// Docker's registry.
+// Package oci lets tests make and unpack images of containers with the programs of others: umoci,
+// skopeo, buildah and Docker's registry.
 package oci
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -64,13 +65,77 @@ func (o *Tools) Umoci(t testing.TB, args ...string) {
 // Unpack unpacks an image of a layout with umoci, and returns the folder of its tree.
 func (o *Tools) Unpack(t testing.TB, image string) string {
 	t.Helper()
-	bundle := filepath.Join(t.TempDir(), "bundle")
+	root, err := o.UnpackInto(filepath.Join(t.TempDir(), "bundle"), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// UnpackInto is [Tools.Unpack] into a new folder, for images that umoci may refuse.
+func (o *Tools) UnpackInto(bundle, image string) (root string, err error) {
 	args := []string{"unpack", "--image", image, bundle}
 	if os.Geteuid() != 0 {
 		args = append(args, "--rootless")
 	}
-	o.run(t, "umoci", args...)
-	return filepath.Join(bundle, "rootfs")
+	if out, err := o.command("umoci", args...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("umoci %q: %w\n%s", args, err, out)
+	}
+	return filepath.Join(bundle, "rootfs"), nil
+}
+
+// Storage is where buildah keeps images, with its driver vfs: a whole copy for each layer.
+type Storage struct {
+	tools *Tools
+	dir   string
+}
+
+// NewStorage makes a storage of buildah in a new folder.
+func (o *Tools) NewStorage(dir string) (*Storage, error) {
+	for name, text := range map[string]string{
+		"policy.json": `{"default":[{"type":"insecureAcceptAnything"}]}`, "storage.conf": "[storage]\ndriver = \"vfs\"\n", "registries.conf": "", "containers.conf": "",
+	} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return &Storage{o, dir}, nil
+}
+
+// Remove removes the storage.
+func (s *Storage) Remove() error { return os.RemoveAll(s.dir) }
+
+// Pull reads an image of a layout, LAYOUT:NAME, and returns the folder with its tree. No two images
+// may come from layouts of one name. As buildah itself, it needs root.
+func (s *Storage) Pull(image string) (root string, err error) {
+	in := func(name string) string { return filepath.Join(s.dir, name) }
+	cmd := s.tools.command("buildah", "--storage-driver", "vfs", "--root", in("root"), "--runroot", in("run"),
+		"pull", "--quiet", "--signature-policy", in("policy.json"), "oci:"+image)
+	cmd.Env = append(cmd.Env, "CONTAINERS_STORAGE_CONF="+in("storage.conf"), "CONTAINERS_REGISTRIES_CONF="+in("registries.conf"),
+		"CONTAINERS_CONF="+in("containers.conf"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("buildah pull %s: %w\n%s", image, err, &stderr)
+	}
+	text, err := os.ReadFile(in("root/vfs-images/images.json"))
+	if err != nil {
+		return "", err
+	}
+	var images []struct{ ID, Layer string }
+	if err := json.Unmarshal(text, &images); err != nil {
+		return "", err
+	}
+	for _, im := range images {
+		if im.ID == strings.TrimSpace(string(out)) {
+			return in("root/vfs/dir/" + im.Layer), nil
+		}
+	}
+	return "", fmt.Errorf("buildah pull %s: no image %q in %s", image, out, text)
 }
 
 // Repack adds to an image what was changed in the folder of a tree that Unpack returned.
