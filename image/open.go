@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"imagetools/compress"
+	"imagetools/internal/budget"
 	"imagetools/manifest"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
@@ -31,13 +32,12 @@ type OpenOptions struct {
 	// Contents says that file contents will be read: they are spooled into TmpDir where the
 	// stream is compressed or comes from a pipe.
 	Contents   bool
-	TmpDir     string // "" is os.TempDir
-	SpoolLimit int64  // bytes; 0 is DefaultSpoolLimit
-	Memory     int64  // bytes that the index may take; 0 is what objset has as its default
+	TmpDir     string         // "" is os.TempDir
+	SpoolLimit int64          // bytes; 0 is DefaultSpoolLimit
+	Budget     *budget.Budget // for what is held; nil is the default
 
-	// Progress, if set, is told how much of a file was read; total is -1 for a pipe. held is
-	// the memory that the index takes so far, in bytes.
-	Progress func(name string, done, total, held int64)
+	// Progress, if set, is told how much of a file was read; total is -1 for a pipe.
+	Progress func(name string, done, total int64)
 }
 
 // Input is a file, or standard input, with one or more streams.
@@ -76,7 +76,7 @@ type Opened struct {
 // of an image whose stream lies beside it. What is incremental must follow its source. The
 // error for a damaged stream comes with what was read up to there.
 func Open(ctx context.Context, paths []string, opts OpenOptions) (_ *Opened, err error) {
-	o := &Opened{Index: objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory})}
+	o := &Opened{Index: objset.New(objset.Options{Keep: zpl.Keep, Budget: opts.Budget})}
 	for _, path := range paths {
 		in, err := Locate(path)
 		if err != nil {
@@ -101,6 +101,7 @@ func (o *Opened) Close() error {
 			errs = append(errs, in.file.Close())
 		}
 	}
+	o.Index.Close()
 	return errors.Join(errs...)
 }
 
@@ -232,7 +233,7 @@ func (e errNoStream) Error() string {
 
 // read reads the streams of one input.
 func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (err error) {
-	src := &fileReader{ctx: ctx, r: opts.Stdin, name: in.Name(), total: -1, progress: opts.Progress, index: x}
+	src := &fileReader{ctx: ctx, r: opts.Stdin, name: in.Name(), total: -1, progress: opts.Progress}
 	regular := false
 	if in.Path != "-" {
 		if in.file, err = os.Open(in.Path); err != nil {
@@ -332,8 +333,7 @@ type fileReader struct {
 	name     string
 	n, total int64
 	hash     hash.Hash
-	progress func(name string, done, total, held int64)
-	index    *objset.Index
+	progress func(name string, done, total int64)
 }
 
 func (c *fileReader) Read(p []byte) (int, error) {
@@ -346,7 +346,7 @@ func (c *fileReader) Read(p []byte) (int, error) {
 		c.hash.Write(p[:n])
 	}
 	if c.progress != nil {
-		c.progress(c.name, c.n, c.total, c.index.Held())
+		c.progress(c.name, c.n, c.total)
 	}
 	return n, err
 }

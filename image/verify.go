@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"imagetools/compress"
+	"imagetools/internal/budget"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
@@ -21,16 +22,16 @@ import (
 
 // VerifyOptions say how images are verified.
 type VerifyOptions struct {
-	Stdin  io.Reader // for the path "-"
-	Memory int64     // bytes that the index may take; 0 is what objset has as its default
-	Limit  int       // how many faults are told; 0 is 1000. All are counted.
+	Stdin  io.Reader      // for the path "-"
+	Budget *budget.Budget // for what is held; nil is the default
+	Limit  int            // how many faults are told; 0 is 1000. All are counted.
 
 	// FindOrigins has the images that an image is incremental on, by the manifests beside it, be
 	// verified too; see [WithOrigins].
 	FindOrigins bool
 
 	// Progress, if set, is told how much of a file was read, as [OpenOptions.Progress] is.
-	Progress func(name string, done, total, held int64)
+	Progress func(name string, done, total int64)
 }
 
 // Fault is something wrong with an image.
@@ -80,7 +81,8 @@ const (
 // in memory; damage is in the result.
 func Verify(ctx context.Context, paths []string, opts VerifyOptions) (*Verified, error) {
 	v := &verifier{ctx: ctx, opts: opts}
-	v.x = objset.New(objset.Options{Keep: zpl.Keep, Limit: opts.Memory, Doubt: func(d objset.Doubt) { v.records.doubt(d) }})
+	v.x = objset.New(objset.Options{Keep: zpl.Keep, Budget: opts.Budget, Doubt: func(d objset.Doubt) { v.records.doubt(d) }})
+	defer v.x.Close()
 	v.opts.Limit = cmp.Or(opts.Limit, defaultFaultLimit)
 	if opts.FindOrigins {
 		paths, v.noOrigin = WithOrigins(paths)
@@ -143,7 +145,7 @@ func (v *verifier) file(in *Input) error {
 	switch {
 	case v.ctx.Err() != nil:
 		return v.ctx.Err()
-	case errors.Is(err, objset.ErrTooLarge) || errors.Is(err, errOpen):
+	case errors.Is(err, objset.ErrTooLarge) || errors.Is(err, budget.ErrExceeded) || errors.Is(err, errOpen):
 		return err
 	case err != nil:
 		records.add(readFault(err))
@@ -184,7 +186,7 @@ func readFault(err error) Fault {
 // read reads the streams of a file, and the file to its end.
 func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 	src := &fileReader{
-		ctx: v.ctx, r: v.opts.Stdin, name: in.Name(), total: -1, hash: sha1.New(), progress: v.opts.Progress, index: v.x,
+		ctx: v.ctx, r: v.opts.Stdin, name: in.Name(), total: -1, hash: sha1.New(), progress: v.opts.Progress,
 	}
 	if in.Path != "-" {
 		file, err := os.Open(in.Path)

@@ -17,12 +17,15 @@
 package tree
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"slices"
 	"strings"
+
+	"imagetools/internal/plain"
 )
 
 // Mode is a POSIX st_mode: file type and permission bits as SmartOS, Linux and the ZPL
@@ -375,20 +378,20 @@ func (t *Tree) CheckSealed() error {
 // for each of its names; its first meeting is the one that the node's ID stands for.
 func (t *Tree) All() iter.Seq2[string, *Node] {
 	return func(yield func(string, *Node) bool) {
-		if t.Root == nil || !yield(".", t.Root) {
-			return
+		if t.Root != nil && yield(".", t.Root) {
+			walk(t.Root, nil, yield)
 		}
-		walk(t.Root, "", yield)
 	}
 }
 
-func walk(dir *Node, prefix string, yield func(string, *Node) bool) bool {
+// walk keeps the path of a directory once, not at each level.
+func walk(dir *Node, prefix []byte, yield func(string, *Node) bool) bool {
 	for _, e := range dir.Entries() {
-		path := prefix + e.Name
-		if !yield(path, e.Node) {
+		path := append(prefix, e.Name...)
+		if !yield(string(path), e.Node) {
 			return false
 		}
-		if e.Node.IsDir() && !walk(e.Node, path+"/", yield) {
+		if e.Node.IsDir() && !walk(e.Node, append(path, '/'), yield) {
 			return false
 		}
 	}
@@ -438,8 +441,8 @@ func (t *Tree) Seal() (err error) {
 	}()
 	s := sealer{}
 	s.number(t.Root)
-	s.check(t.Root, ".")
-	s.descend(t.Root, "", 1)
+	s.check(t.Root)
+	s.descend(t.Root)
 	if len(s.faults) > 0 {
 		return errors.Join(s.faults...)
 	}
@@ -449,12 +452,14 @@ func (t *Tree) Seal() (err error) {
 
 type sealer struct {
 	next   uint32
+	path   []string // names down to what is checked
 	faults []error
 }
 
-func (s *sealer) fault(path string, err error) {
+func (s *sealer) fault(err error) {
 	if len(s.faults) < maxFaults {
-		s.faults = append(s.faults, fmt.Errorf("%q: %w", path, err))
+		path := cmp.Or(strings.Join(s.path, "/"), ".")
+		s.faults = append(s.faults, fmt.Errorf("%s: %w", plain.Name(path), err))
 	}
 }
 
@@ -463,9 +468,9 @@ func (s *sealer) number(n *Node) {
 	s.next++
 }
 
-func (s *sealer) descend(dir *Node, prefix string, depth int) {
-	if depth > maxDepth {
-		s.fault(prefix, fmt.Errorf("directories nested deeper than %d", maxDepth))
+func (s *sealer) descend(dir *Node) {
+	if len(s.path) >= maxDepth {
+		s.fault(fmt.Errorf("directories nested deeper than %d", maxDepth))
 		return
 	}
 	if dir.dir == nil {
@@ -476,84 +481,89 @@ func (s *sealer) descend(dir *Node, prefix string, depth int) {
 	slices.SortFunc(d.list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	dir.Links = 2
 	for _, e := range d.list {
-		path := prefix + e.Name
-		n := e.Node
-		if n.IsDir() {
-			dir.Links++
-			s.number(n)
-			s.check(n, path)
-			s.descend(n, path+"/", depth+1)
-			continue
-		}
-		if n.ID == 0 { // the first of its names in walk order
-			n.parent, n.Links = dir, 0
-			s.number(n)
-			s.check(n, path)
-		}
-		n.Links++
+		s.path = append(s.path, e.Name)
+		s.entry(dir, e.Node)
+		s.path = s.path[:len(s.path)-1]
 	}
 }
 
-func (s *sealer) check(n *Node, path string) {
+// entry seals what is in a directory.
+func (s *sealer) entry(dir, n *Node) {
+	if n.IsDir() {
+		dir.Links++
+		s.number(n)
+		s.check(n)
+		s.descend(n)
+		return
+	}
+	if n.ID == 0 { // the first of its names in walk order
+		n.parent, n.Links = dir, 0
+		s.number(n)
+		s.check(n)
+	}
+	n.Links++
+}
+
+func (s *sealer) check(n *Node) {
 	if n.UID > MaxOwner || n.GID > MaxOwner {
-		s.fault(path, fmt.Errorf("owner %d:%d: the largest id is %d", n.UID, n.GID, MaxOwner))
+		s.fault(fmt.Errorf("owner %d:%d: the largest id is %d", n.UID, n.GID, MaxOwner))
 	}
 	if n.ModTime.Nsec > 999_999_999 {
-		s.fault(path, fmt.Errorf("modification time: %d nanoseconds", n.ModTime.Nsec))
+		s.fault(fmt.Errorf("modification time: %d nanoseconds", n.ModTime.Nsec))
 	}
 	if n.Mode&^(TypeMask|PermMask) != 0 {
-		s.fault(path, fmt.Errorf("mode %#o: unknown bits", uint32(n.Mode)))
+		s.fault(fmt.Errorf("mode %#o: unknown bits", uint32(n.Mode)))
 	}
 	if n.Size != 0 && n.Mode.Type() != TypeFile {
-		s.fault(path, fmt.Errorf("a %s with a size of %d bytes", n.Mode.TypeName(), n.Size))
+		s.fault(fmt.Errorf("a %s with a size of %d bytes", n.Mode.TypeName(), n.Size))
 	}
 	switch n.Mode.Type() {
 	case TypeFile:
 		if n.Size < 0 || n.Size > MaxSize {
-			s.fault(path, fmt.Errorf("size %d: out of range", n.Size))
+			s.fault(fmt.Errorf("size %d: out of range", n.Size))
 		} else if n.Size > 0 && n.Content == nil {
-			s.fault(path, errors.New("a file with a size but no contents"))
+			s.fault(errors.New("a file with a size but no contents"))
 		}
 	case TypeSymlink:
 		if err := CheckTarget(n.Target); err != nil {
-			s.fault(path, err)
+			s.fault(err)
 		}
 	case TypeChar, TypeBlock:
 		if n.Device == nil {
-			s.fault(path, errors.New("a device without a number"))
+			s.fault(errors.New("a device without a number"))
 		}
 	case TypeDir, TypeFIFO, TypeSocket:
 	default:
-		s.fault(path, fmt.Errorf("unknown %s", n.Mode.TypeName()))
+		s.fault(fmt.Errorf("unknown %s", n.Mode.TypeName()))
 	}
 	if n.Attrs != nil {
-		s.checkAttrs(n.Attrs, path)
+		s.checkAttrs(n.Attrs)
 	}
 }
 
 // maxXattr is the largest value of an extended attribute that Linux knows.
 const maxXattr = 64 << 10
 
-func (s *sealer) checkAttrs(a *Attrs, path string) {
+func (s *sealer) checkAttrs(a *Attrs) {
 	slices.SortFunc(a.Xattrs, func(x, y Xattr) int { return strings.Compare(x.Name, y.Name) })
 	for i, x := range a.Xattrs {
 		if err := CheckName(x.Name); err != nil {
-			s.fault(path, fmt.Errorf("extended attribute: %w", err))
+			s.fault(fmt.Errorf("extended attribute: %w", err))
 		}
 		if len(x.Value) > maxXattr {
-			s.fault(path, fmt.Errorf("extended attribute %q: %d bytes, the limit is %d", x.Name, len(x.Value), maxXattr))
+			s.fault(fmt.Errorf("extended attribute %q: %d bytes, the limit is %d", x.Name, len(x.Value), maxXattr))
 		}
 		if i > 0 && a.Xattrs[i-1].Name == x.Name {
-			s.fault(path, fmt.Errorf("extended attribute %q: given twice", x.Name))
+			s.fault(fmt.Errorf("extended attribute %q: given twice", x.Name))
 		}
 	}
-	if len(a.ACL) > maxACL {
-		s.fault(path, fmt.Errorf("ACL of %d entries: the limit is %d", len(a.ACL), maxACL))
+	if len(a.ACL) > MaxACL {
+		s.fault(fmt.Errorf("ACL of %d entries: the limit is %d", len(a.ACL), MaxACL))
 	}
 }
 
-// maxACL is the most entries that illumos accepts in one ACL (MAX_ACL_ENTRIES, acl.h).
-const maxACL = 1024
+// MaxACL is the most entries that illumos accepts in one ACL (MAX_ACL_ENTRIES, acl.h).
+const MaxACL = 1024
 
 // Content gives access to the data of a regular file. Implementations must be safe for
 // concurrent use: two goroutines may open the same content.

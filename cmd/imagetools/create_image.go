@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -663,7 +662,7 @@ const (
 // what the indexes of images take that are read; up to a point, there is room for it.
 func limitMemory(files int, held int64) {
 	tree := memoryPerFile * int64(files)
-	debug.SetMemoryLimit(max(memoryBase+tree, openMemory+tree+held+held/4))
+	collector.raise(max(memoryBase+tree, openMemory+tree+held+held/4))
 }
 
 // imageOptions turns the flags into options, before anything is read.

@@ -95,12 +95,8 @@ func (o *originOptions) open(ctx context.Context, env *cli.Env, tmpDir string, q
 	}
 	progress := env.NewProgress(quiet)
 	defer progress.Finish()
-	memory := memoryBound{}
-	opts := image.OpenOptions{TmpDir: tmpDir}
-	opts.Progress = func(name string, done, total, held int64) {
-		progress.Update("reading origin "+name, done, total)
-		memory.follow(held)
-	}
+	opts := image.OpenOptions{TmpDir: tmpDir, Budget: env.Memory}
+	opts.Progress = func(name string, done, total int64) { progress.Update("reading origin "+name, done, total) }
 	_, err := cli.Interruptible(ctx, func() (struct{}, error) { return struct{}{}, o.found.Open(ctx, opts) })
 	if err != nil {
 		err = fmt.Errorf("origin: %w", err)

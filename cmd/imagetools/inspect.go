@@ -234,13 +234,13 @@ func inspectFiles(ctx context.Context, x *objset.Index, s *objset.Snapshot) (int
 		return 0, nil, err
 	}
 	seen := make(map[uint64]bool) // files with several names
-	add := func(path string, z *zpl.Znode) {
+	add := func(path fmt.Stringer, z *zpl.Znode) {
 		switch r.ByType[z.Mode.TypeName()]++; z.Mode.Type() {
 		case tree.TypeDir:
 			names := int(min(max(z.Size, 2)-2, 1<<48))
 			at, _ := slices.BinarySearchFunc(r.Largest, names, func(d inspectedDir, n int) int { return cmp.Compare(n, d.Names) })
 			if at < largestDirs {
-				r.Largest = slices.Insert(r.Largest, at, inspectedDir{text(path), names})
+				r.Largest = slices.Insert(r.Largest, at, inspectedDir{text(path.String()), names})
 				r.Largest = r.Largest[:min(len(r.Largest), largestDirs)]
 			}
 		case tree.TypeFile:
@@ -254,13 +254,18 @@ func inspectFiles(ctx context.Context, x *objset.Index, s *objset.Snapshot) (int
 			r.Holes += z.Size - min(s.Object(z.Object).Data(), z.Size)
 		}
 	}
-	add(".", root)
-	err = f.Walk(f.Root(), "", func(path string, _ zpl.DirEntry, z *zpl.Znode) error {
+	add(top{}, root)
+	err = f.Visit(f.Root(), "", func(path *zpl.Path, _ zpl.DirEntry, z *zpl.Znode) error {
 		add(path, z)
 		return ctx.Err()
 	})
 	return f.Version(), r, err
 }
+
+// top is the path of the root.
+type top struct{}
+
+func (top) String() string { return "." }
 
 // inspectManifest compares the manifest with the file and the snapshot.
 func inspectManifest(in *image.Input, s *objset.Snapshot) *inspectedManifest {

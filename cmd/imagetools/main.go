@@ -51,7 +51,7 @@ func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 		fmt.Fprintf(env.Stderr, "%s: interrupted; %s\n", name, left)
 		return 130
 	}
-	return env.Report(name, command.CommandPath(), err)
+	return env.Report(name, command.CommandPath(), memoryHint(err))
 }
 
 // unfinishedError is an error of what leaves something behind when it is interrupted.
@@ -105,6 +105,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted.`,
 		newVerifyCommand(env),
 		newVersionCommand(env),
 	)
+	addMemoryFlag(root, env)
 	return root
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"runtime/debug"
 	"strings"
 	"unicode/utf8"
 
@@ -65,12 +64,9 @@ func (o *openOptions) open(ctx context.Context, env *cli.Env, arg string, conten
 	}
 	progress := env.NewProgress(false)
 	defer progress.Finish()
-	memory := memoryBound{}
-	opts := image.OpenOptions{Stdin: env.Stdin, Contents: contents, TmpDir: o.TmpDir, SpoolLimit: o.SpoolLimit << 20}
-	opts.Progress = func(name string, done, total, held int64) {
-		progress.Update("reading "+name, done, total)
-		memory.follow(held)
-	}
+	collector.follow(0)
+	opts := image.OpenOptions{Stdin: env.Stdin, Budget: env.Memory, Contents: contents, TmpDir: o.TmpDir, SpoolLimit: o.SpoolLimit << 20}
+	opts.Progress = func(name string, done, total int64) { progress.Update("reading "+name, done, total) }
 	type result struct {
 		*image.Opened
 		err, noOrigin error
@@ -106,19 +102,6 @@ func openHint(err error) error {
 	}
 	return err
 }
-
-// memoryBound keeps the garbage collector's limit above what an index holds.
-type memoryBound struct{ limit int64 }
-
-func (m *memoryBound) follow(held int64) {
-	if want := openMemory + held + held/4; want > m.limit {
-		m.limit = want + want/8
-		debug.SetMemoryLimit(m.limit)
-	}
-}
-
-// openMemory is what looking into an image takes besides its index: buffers of decoders.
-const openMemory = 96 << 20
 
 // fileSystem opens the file system, or says what else it is.
 func (o *openedImage) fileSystem() (*zpl.FS, error) {

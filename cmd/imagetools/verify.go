@@ -95,13 +95,10 @@ func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
 	}
 	progress := env.NewProgress(opts.Quiet)
 	defer progress.Finish()
-	memory := memoryBound{}
+	collector.follow(0)
 	verifyOpts := image.VerifyOptions{
-		Stdin: env.Stdin, Limit: opts.MaxFaults, FindOrigins: len(opts.Origins) == 0,
-		Progress: func(name string, done, total, held int64) {
-			progress.Update("reading "+name, done, total)
-			memory.follow(held)
-		},
+		Stdin: env.Stdin, Limit: opts.MaxFaults, Budget: env.Memory, FindOrigins: len(opts.Origins) == 0,
+		Progress: func(name string, done, total int64) { progress.Update("reading "+name, done, total) },
 	}
 	res, err := cli.Interruptible(ctx, func() (*image.Verified, error) { return image.Verify(ctx, opts.Images, verifyOpts) })
 	progress.Finish()

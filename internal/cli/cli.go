@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"imagetools/internal/budget"
 	"imagetools/internal/plain"
 )
 
@@ -26,6 +27,7 @@ type Env struct {
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
 	Now            func() time.Time
+	Memory         *budget.Budget // for what is held of input; nil is the default
 }
 
 // NewEnv is the environment of this process.
@@ -102,7 +104,7 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 
 // Warnf prints a warning, with nothing in it that a terminal obeys.
 func (e *Env) Warnf(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "warning: %s\n", plain.Text(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(e.Stderr, "warning: %s\n", plain.Message(fmt.Sprintf(format, args...)))
 }
 
 // UsageError is a mistake in the command line.
@@ -162,9 +164,9 @@ func (e *Env) Report(name, command string, err error) int {
 	if exit, ok := errors.AsType[ExitError](err); ok {
 		return int(exit)
 	}
-	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, plain.Text(strings.TrimSuffix(err.Error(), "\n")))
+	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, plain.Message(strings.TrimSuffix(err.Error(), "\n")))
 	for _, h := range Hints(err) {
-		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, plain.Text(h))
+		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, plain.Message(h))
 	}
 	if _, ok := errors.AsType[*UsageError](err); ok {
 		fmt.Fprintf(e.Stderr, "%s: hint: see '%s --help'\n", name, command)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"imagetools/image"
+	"imagetools/internal/budget"
 	"imagetools/test/oracle"
 	"imagetools/tree"
 	"imagetools/zfs/objset"
@@ -450,7 +451,7 @@ func flip(t *testing.T, good []byte, was map[string]facts, places []target, reco
 	}
 	data := rewrite()
 	f := flipped{data: rewrite, what: fmt.Sprintf("%s: bit %d of byte %d of %s (header %v)", name, bit, at-place.at, place.what, place.header)}
-	res, err := image.Verify(context.Background(), []string{"-"}, image.VerifyOptions{Stdin: bytes.NewReader(data), Memory: memoryOfFlips})
+	res, err := image.Verify(context.Background(), []string{"-"}, image.VerifyOptions{Stdin: bytes.NewReader(data), Budget: budget.New(budget.Fixed(memoryOfFlips))})
 	switch {
 	case errors.Is(err, objset.ErrTooLarge):
 		f.class = "refused: too large"

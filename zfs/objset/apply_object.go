@@ -23,9 +23,7 @@ func (in *applier) object(rec *stream.Object, payload []byte) error {
 	}
 	o := in.own(rec.Object)
 	if c.empty {
-		in.x.hold(-extentSize * int64(len(o.extents)))
-		o.extents, o.messy, o.shared = nil, false, false
-		o.inherited, o.lastBlock, o.written = 0, 0, 0
+		in.drop(o)
 	}
 	if c.unspill {
 		o.spill = nil
@@ -90,7 +88,11 @@ func (in *applier) remove(first, last uint64) {
 		return true
 	})
 	for _, n := range gone {
+		if o, _ := in.s.objects.Get(n); o.owner == in.s.number { // no other snapshot has it
+			in.drop(o)
+			in.x.hold(-objectSize)
+		}
 		in.s.objects.Delete(n)
-		in.x.hold(-objectSize)
+		in.copied()
 	}
 }

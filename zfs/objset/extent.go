@@ -119,38 +119,54 @@ func (e *extent) within(from, to uint64, give func(extent)) {
 	}
 }
 
-// settle turns what was said of an object in some order, later words winning, into extents
-// that ascend and do not overlap, without holes.
-func settle(said []extent) []extent {
-	var m btree.Map[uint64, extent]
-	for _, e := range said {
-		from, to := e.off, e.end()
-		var hit []extent
-		m.Descend(from, func(_ uint64, old extent) bool { // the one that may reach in from before
-			if old.off < from && old.end() > from {
-				hit = append(hit, old)
-			}
-			return old.off >= from
-		})
-		m.Ascend(from, func(_ uint64, old extent) bool {
-			if old.off >= to {
-				return false
-			}
+// said is what was said of an object in some order, later words winning: extents by their
+// offsets, none of which overlap.
+type said struct {
+	btree.Map[uint64, extent]
+}
+
+// put adds a later word.
+func (m *said) put(e extent) {
+	from, to := e.off, e.end()
+	var hit []extent
+	m.Descend(from, func(_ uint64, old extent) bool { // the one that may reach in from before
+		if old.off < from && old.end() > from {
 			hit = append(hit, old)
-			return true
-		})
-		for _, old := range hit {
-			m.Delete(old.off)
 		}
-		for _, old := range hit {
-			put := func(part extent) { m.Set(part.off, part) }
-			old.within(0, from, put)
-			old.within(to, 1<<64-1, put)
+		return old.off >= from
+	})
+	m.Ascend(from, func(_ uint64, old extent) bool {
+		if old.off >= to {
+			return false
 		}
-		if e.kind != hole {
-			m.Set(e.off, e)
-		}
+		hit = append(hit, old)
+		return true
+	})
+	for _, old := range hit {
+		m.Delete(old.off)
 	}
+	for _, old := range hit {
+		put := func(part extent) { m.Set(part.off, part) }
+		old.within(0, from, put)
+		old.within(to, 1<<64-1, put)
+	}
+	if e.kind != hole {
+		m.Set(e.off, e)
+	}
+}
+
+// settle turns what was said of an object in some order into extents that ascend and do not
+// overlap, without holes.
+func settle(extents []extent) []extent {
+	var m said
+	for i := range extents {
+		m.put(extents[i])
+	}
+	return m.settled()
+}
+
+// settled are the extents in order, joined to rows, without holes.
+func (m *said) settled() []extent {
 	out := make([]extent, 0, m.Len())
 	m.Scan(func(_ uint64, e extent) bool {
 		if n := len(out); n == 0 || !out[n-1].join(&e) {
@@ -159,6 +175,28 @@ func settle(said []extent) []extent {
 		return true
 	})
 	return out
+}
+
+// within gives the parts of the object's extents from one offset to another, until give
+// returns false.
+func (o *Object) within(from, to uint64, give func(extent) bool) {
+	more := true
+	parts := func(e extent) bool {
+		e.within(from, to, func(part extent) { more = more && give(part) })
+		return more
+	}
+	if o.said == nil {
+		for i := find(o.extents, from); i < len(o.extents) && o.extents[i].off < to && parts(o.extents[i]); i++ {
+		}
+		return
+	}
+	o.said.Descend(from, func(_ uint64, e extent) bool { // the one that may reach in from before
+		if e.off < from && e.end() > from {
+			parts(e)
+		}
+		return e.off >= from
+	})
+	o.said.Ascend(from, func(_ uint64, e extent) bool { return e.off < to && more && parts(e) })
 }
 
 // find returns the index of the first extent that ends behind off.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
+	"imagetools/internal/budget"
 	"imagetools/zfs/nvlist"
 	"imagetools/zfs/stream"
 
@@ -20,11 +22,13 @@ type Options struct {
 	Keep func(o *Object, bonus []byte) bool
 	// Doubt, if set, is told what receivers do not all do alike, while Read applies the record.
 	Doubt func(Doubt)
-	// Limit is the memory, in bytes, that the index may take; 0 is 4 GiB.
+	// Budget counts the memory that the index takes; nil is the default. An error of it is a
+	// [*budget.Error].
+	Budget *budget.Budget
+	// Limit is the memory, in bytes, that the index may take, if Budget is nil; 0 is the
+	// default of a budget.
 	Limit int64
 }
-
-const defaultLimit = 4 << 30
 
 // Store is where the payloads of file contents can be read again.
 type Store interface {
@@ -51,7 +55,10 @@ type Index struct {
 	stores    []Store
 	arena     arena
 	kept      [][]byte // packed payloads
-	held      int64
+	held      int64    // bytes, as are counted: what the budget knows of them
+	counted   int64
+	reading   atomic.Int64 // bytes, of what was read from the index
+	files     int64        // objects that the budget knows of
 }
 
 // Package is the head of a compound stream (zfs send -R, -p, -I).
@@ -77,6 +84,7 @@ type Snapshot struct {
 	slots   bool   // it has or had objects of several slots
 	objects *btree.Map[uint64, *Object]
 	messy   []*Object
+	copied  int64 // bytes of the map of objects that are not the origin's any more
 }
 
 // Stats count what the records of a snapshot hold.
@@ -126,9 +134,10 @@ func (s *Snapshot) Encrypted() bool { return s.Begin.Features&stream.FeatureRaw 
 
 // New returns an empty index.
 func New(opts Options) *Index {
-	if opts.Limit == 0 {
-		opts.Limit = defaultLimit
+	if opts.Budget == nil && opts.Limit > 0 {
+		opts.Budget = budget.New(budget.Fixed(opts.Limit))
 	}
+	opts.Budget = budget.Or(opts.Budget)
 	return &Index{opts: opts, byGUID: make(map[uint64]*Snapshot)}
 }
 
@@ -180,8 +189,8 @@ func (x *Index) Read(r *stream.Reader, store Store, each func(stream.Record) err
 			}
 			return r.Fault(err)
 		}
-		if x.held > x.opts.Limit {
-			return r.Fault(fmt.Errorf("%w: its objects take more than %d bytes of memory", ErrTooLarge, x.opts.Limit))
+		if err := x.count(); err != nil {
+			return r.Fault(fmt.Errorf("%w: %w", ErrTooLarge, err))
 		}
 	}
 }
@@ -193,6 +202,7 @@ type applier struct {
 	store  Store
 	number uint16 // of the store
 	s      *Snapshot
+	looked int64 // extents looked at again
 }
 
 // finish settles what a snapshot has.
@@ -210,6 +220,7 @@ func (in *applier) finish() {
 func (x *Index) settle(o *Object) {
 	if o.messy {
 		x.hold(int64(len(o.extents)) * -extentSize)
+		o.forget(x)
 		o.extents, o.messy = settle(o.extents), false
 		o.inherited = uint32(len(o.extents))
 		x.hold(int64(len(o.extents)) * extentSize)
@@ -218,6 +229,40 @@ func (x *Index) settle(o *Object) {
 
 func (x *Index) hold(n int64) { x.held += n }
 
+// count has the budget know what is held after a record: more by what one record can bring.
+func (x *Index) count() error {
+	n := x.held - x.counted
+	x.counted = x.held
+	if n <= 0 {
+		x.opts.Budget.Release(-n)
+		return nil
+	}
+	err := x.opts.Budget.Hold(n, "objects of the stream")
+	if err != nil {
+		x.counted -= n
+	}
+	return err
+}
+
+// Budget is what counts the memory of the index and of what is read from it.
+func (x *Index) Budget() *budget.Budget { return x.opts.Budget }
+
+// Hold counts n bytes of what is read from the index, until that is closed.
+func (x *Index) Hold(n int64, what string) error {
+	if err := x.opts.Budget.Hold(n, what); err != nil {
+		return err
+	}
+	x.reading.Add(n)
+	return nil
+}
+
+// Close gives back what the budget counts for the index.
+func (x *Index) Close() {
+	x.opts.Budget.Release(x.counted + x.reading.Swap(0))
+	x.opts.Budget.ReleaseFiles(x.files)
+	x.counted, x.files = 0, 0
+}
+
 // Held is about how many bytes of memory the index takes.
 func (x *Index) Held() int64 { return x.held }
 
@@ -225,6 +270,9 @@ func (x *Index) Held() int64 { return x.held }
 const (
 	objectSize = 168
 	extentSize = 56
+	saidSize   = 112     // of an extent that is not settled
+	entrySize  = 32      // of an object in the map of a snapshot
+	pathSize   = 4 << 10 // of the nodes of such a map on the way to one object
 )
 
 func (in *applier) apply(rec stream.Record) error {
@@ -363,6 +411,11 @@ func (in *applier) own(n uint64) *Object {
 	}
 	in.x.hold(objectSize)
 	in.s.objects.Set(n, old)
+	if !ok {
+		in.x.files++
+		in.x.opts.Budget.AddFile()
+	}
+	in.copied()
 	return old
 }
 
@@ -464,9 +517,75 @@ func (in *applier) add(o *Object, e extent) {
 	if n == 0 {
 		o.extents = make([]extent, 0, 1)
 	}
+	if o.shared {
+		in.x.hold(extentSize * int64(n))
+	}
 	o.extents, o.shared = append(o.extents, e), false
 	in.x.hold(extentSize)
+	if o.said != nil {
+		before := o.said.Len()
+		o.said.put(e)
+		in.x.hold(saidSize * int64(o.said.Len()-before))
+	}
 }
+
+// drop frees what an object holds.
+func (in *applier) drop(o *Object) {
+	if !o.shared {
+		in.x.hold(-extentSize * int64(len(o.extents)))
+	}
+	o.forget(in.x)
+	o.extents, o.messy, o.shared = nil, false, false
+	o.inherited, o.lastBlock, o.written = 0, 0, 0
+}
+
+// forget drops the map of what was said of an object.
+func (o *Object) forget(x *Index) {
+	if o.said != nil {
+		x.hold(-saidSize * int64(o.said.Len()))
+		o.said = nil
+	}
+}
+
+// settling has the extents of an object at hand in order, though the stream may go on about it.
+func (in *applier) settling(o *Object) error {
+	if !o.messy || o.said != nil {
+		return nil
+	}
+	o.said = new(said)
+	for i := range o.extents {
+		o.said.put(o.extents[i])
+	}
+	in.x.hold(saidSize * int64(o.said.Len()))
+	return in.again(o)
+}
+
+// maxAgain bounds how many extents of one stream are looked at again, since later records refer
+// to them or free them. No sender writes records of that kind often.
+const maxAgain = 1 << 26
+
+// again counts a look at all extents of an object.
+func (in *applier) again(o *Object) error {
+	if in.looked += int64(len(o.extents)); in.looked > maxAgain {
+		return fmt.Errorf("%w: records change what the stream wrote before, over and over", ErrTooLarge)
+	}
+	return nil
+}
+
+// copied counts what a change of an object copies of the map that a snapshot has in common
+// with its origin: the nodes on the way to it, all in all no more than the whole.
+func (in *applier) copied() {
+	if in.s.Origin == nil {
+		return
+	}
+	if n := min(in.s.copied+pathSize, int64(in.s.objects.Len())*entrySize); n > in.s.copied {
+		in.x.hold(n - in.s.copied)
+		in.s.copied = n
+	}
+}
+
+// maxPieces bounds the extents that make one block.
+const maxPieces = 256
 
 // byref copies the place of data that stands elsewhere.
 func (in *applier) byref(rec *stream.WriteByref) error {
@@ -484,18 +603,21 @@ func (in *applier) byref(rec *stream.WriteByref) error {
 	if !ok {
 		return fmt.Errorf("its data is in object %d, which is not there", rec.RefObject)
 	}
-	if rec.Offset > endOfFiles-rec.Length || rec.RefOffset > endOfFiles-rec.Length {
-		return errors.New("offset out of range")
+	if rec.Length > stream.MaxBlock || rec.Offset > endOfFiles-rec.Length || rec.RefOffset > endOfFiles-rec.Length {
+		return errors.New("offset or length out of range")
 	}
-	in.x.settle(src)
 	in.count(o.Type, rec.Length, 0)
+	if err := in.settling(src); err != nil {
+		return err
+	}
 	var parts []extent
-	end := rec.RefOffset + rec.Length
-	for i := find(src.extents, rec.RefOffset); i < len(src.extents) && src.extents[i].off < end; i++ {
-		src.extents[i].within(rec.RefOffset, end, func(part extent) {
-			part.off = part.off - rec.RefOffset + rec.Offset
-			parts = append(parts, part)
-		})
+	src.within(rec.RefOffset, rec.RefOffset+rec.Length, func(part extent) bool {
+		part.off = part.off - rec.RefOffset + rec.Offset
+		parts = append(parts, part)
+		return len(parts) <= maxPieces
+	})
+	if len(parts) > maxPieces {
+		return fmt.Errorf("%w: its data is in more than %d pieces", ErrTooLarge, maxPieces)
 	}
 	in.wrote(o, rec.Offset, rec.Length)
 	in.add(o, bare(hole, rec.Offset, rec.Length))

@@ -18,9 +18,10 @@ type Object struct {
 	Record    int64  // number of the OBJECT record in its stream
 	Offset    int64  // of that record
 
-	keep     bool // data is held in memory
-	messy    bool // the extents have to be settled
-	shared   bool // the extents are another snapshot's as well
+	keep     bool  // data is held in memory
+	messy    bool  // the extents have to be settled
+	said     *said // what they say, if records refer to it meanwhile
+	shared   bool  // the extents are another snapshot's as well
 	owner    uint32
 	bonusLen uint16
 	bonus    []byte // packed

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"imagetools/internal/budget"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 )
@@ -401,4 +402,98 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// scattered is a file whose blocks leave gaps, so that each has an extent of its own.
+func scattered(t testing.TB, guid uint64, blocks int) *script {
+	s := newScript(t, stream.Begin{ToGUID: guid})
+	s.object(8, 512, "")
+	for i := range uint64(blocks) {
+		s.write(8, 1024*i, bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 256))
+	}
+	return s
+}
+
+// Snapshots that each change one block of a file in many pieces hold the pieces again: that is
+// counted, and released when the index is closed.
+func TestBudgetOfSnapshots(t *testing.T) {
+	t.Parallel()
+	const blocks, snapshots = 2000, 400
+	data := [][]byte{scattered(t, 1, blocks).end()}
+	for i := range uint64(snapshots) {
+		s := newScript(t, stream.Begin{FromGUID: i + 1, ToGUID: i + 2})
+		s.write(8, 1024*i, make([]byte, 512))
+		data = append(data, s.end())
+	}
+	b := budget.New(budget.Fixed(16 << 20))
+	x := objset.New(objset.Options{Budget: b})
+	var err error
+	for _, d := range data {
+		if err = x.Read(stream.NewReader(bytes.NewReader(d)), objset.InPlace{ReaderAt: bytes.NewReader(d)}, nil); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, budget.ErrExceeded) || !errors.Is(err, objset.ErrTooLarge) {
+		t.Fatalf("error %v, with %d bytes held", err, b.Held())
+	}
+	if x.Close(); b.Held() != 0 || b.Limit() != 16<<20 {
+		t.Errorf("%d bytes held after Close", b.Held())
+	}
+}
+
+// What a snapshot frees of its origin is still held by that.
+func TestBudgetOfFreedObjects(t *testing.T) {
+	t.Parallel()
+	const objects = 1000
+	full := newScript(t, stream.Begin{ToGUID: 1})
+	for n := range uint64(objects) {
+		full.object(n+1, 512, "bonus")
+	}
+	next := newScript(t, stream.Begin{FromGUID: 1, ToGUID: 2})
+	next.add(&stream.FreeObjects{First: 0, Count: objects + 1}, nil)
+	b := budget.New(budget.Limits{})
+	x := objset.New(objset.Options{Budget: b})
+	var held []int64
+	for _, data := range [][]byte{full.end(), next.end()} {
+		if err := x.Read(stream.NewReader(bytes.NewReader(data)), nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, b.Held())
+	}
+	if held[0] < objects*136 || held[1] < held[0] {
+		t.Errorf("%d bytes held, then %d", held[0], held[1])
+	}
+}
+
+// Contents that refer to others of their own file, again and again.
+func TestByrefOfItself(t *testing.T) {
+	t.Parallel()
+	const blocks = 500
+	s := scattered(t, 1, blocks)
+	for i := range uint64(blocks) {
+		s.add(&stream.WriteByref{Object: 8, Offset: 1024 * ((7 * i) % blocks), Length: 512, RefGUID: 1, RefObject: 8, RefOffset: 1024 * i}, nil)
+		s.add(&stream.WriteByref{Object: 8, Offset: 1024*i + 512, Length: 512, RefGUID: 1, RefObject: 8, RefOffset: 1024 * i}, nil)
+	}
+	want := make([]byte, 1024*blocks)
+	for i := range blocks {
+		copy(want[1024*i:], bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 256))
+	}
+	for i := range blocks {
+		copy(want[1024*((7*i)%blocks):][:512], want[1024*i:])
+		copy(want[1024*i+512:][:512], want[1024*i:])
+	}
+	x := read(t, objset.Options{}, s.end())
+	if got := content(t, x, x.Snapshots()[0].Object(8), len(want)); !bytes.Equal(got, want) {
+		t.Error("contents differ")
+	}
+	pieces := newScript(t, stream.Begin{ToGUID: 1})
+	pieces.object(8, 1<<20, "")
+	for i := range uint64(300) {
+		pieces.write(8, 1024*i, make([]byte, 512))
+	}
+	pieces.add(&stream.WriteByref{Object: 8, Offset: 1 << 20, Length: 1 << 20, RefGUID: 1, RefObject: 8}, nil)
+	err := objset.New(objset.Options{}).Read(stream.NewReader(bytes.NewReader(pieces.end())), nil, nil)
+	if !errors.Is(err, objset.ErrTooLarge) {
+		t.Errorf("a block in 300 pieces: error %v", err)
+	}
 }

@@ -177,11 +177,16 @@ func (in *applier) free(rec *stream.Free) error {
 		}
 		o.lastBlock = last
 	}
-	if from < o.written && in.writtenIn(o, from, to) {
-		in.freeWritten(o, from, to)
-	} else {
-		in.add(o, bare(hole, from, to-from))
+	if from < o.written {
+		if err := in.again(o); err != nil {
+			return err
+		}
+		if in.writtenIn(o, from, to) {
+			in.freeWritten(o, from, to)
+			return nil
+		}
 	}
+	in.add(o, bare(hole, from, to-from))
 	return nil
 }
 
@@ -253,6 +258,7 @@ func (in *applier) restore(o *Object, start, end uint64) {
 		return
 	}
 	in.x.hold(int64(len(all)-len(o.extents)) * extentSize)
+	o.forget(in.x)
 	o.extents, o.shared = all, false
 	in.add(o, bare(hole, start, end-start))
 	for _, part := range below {

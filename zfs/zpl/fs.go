@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/sa"
@@ -146,20 +147,39 @@ func dirEntry(e zap.Entry) (DirEntry, error) {
 // Dir returns the entries of directory n, sorted by name. Names that no directory can have
 // (with '/', "..") are errors.
 func (f *FS) Dir(n uint64) ([]DirEntry, error) {
-	var list []DirEntry
-	err := f.zap(n, func(e zap.Entry) error {
+	list, held, err := f.dir(n)
+	f.x.Budget().Release(held)
+	return list, err
+}
+
+// dirEntrySize is what an entry of a list takes, with the room that a growing list wastes;
+// and the bytes of its name.
+const dirEntrySize = 72
+
+// dir is Dir. held is what the list takes, which the budget counts until it is released.
+func (f *FS) dir(n uint64) (list []DirEntry, held int64, err error) {
+	budget := f.x.Budget()
+	err = f.zap(n, func(e zap.Entry) error {
 		d, err := dirEntry(e)
 		if err == nil && (d.Name == "." || d.Name == ".." || strings.Contains(d.Name, "/")) {
 			err = fmt.Errorf("entry %q: %w", d.Name, tree.ErrBadName)
 		}
+		if err != nil {
+			return err
+		}
+		size := dirEntrySize + int64(len(d.Name))
+		if err := budget.Hold(size, "names in directories"); err != nil {
+			return err
+		}
+		held += size
 		list = append(list, d)
-		return err
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("directory: %w", err)
+		return nil, held, fmt.Errorf("directory: %w", err)
 	}
 	slices.SortFunc(list, func(a, b DirEntry) int { return strings.Compare(a.Name, b.Name) })
-	return list, nil
+	return list, held, nil
 }
 
 // Lookup returns what a slash-separated path below the root leads to. Symbolic links are
@@ -212,92 +232,147 @@ func (f *FS) XattrDir(z *Znode) ([]DirEntry, error) {
 }
 
 // maxXattrValue bounds what is read into memory as the value of one attribute; Linux knows
-// 64 KiB, illumos any size.
-const maxXattrValue = 16 << 20
+// 64 KiB, illumos any size. maxXattrTotal bounds those of one file.
+const (
+	maxXattrValue = 16 << 20
+	maxXattrTotal = 64 << 20
+)
 
 // Xattrs reads all extended attributes, sorted by name. Where one is in the znode and in the
 // directory, that in the znode counts, as it does for OpenZFS.
-func (f *FS) Xattrs(z *Znode) ([]tree.Xattr, error) {
+func (f *FS) Xattrs(z *Znode) ([]tree.Xattr, error) { return f.xattrs(z, make(map[uint64][]byte)) }
+
+// xattrs is Xattrs. Values that several names lead to are read once, and are known by their
+// object.
+func (f *FS) xattrs(z *Znode, values map[uint64][]byte) ([]tree.Xattr, error) {
 	all := slices.Clone(z.Xattrs)
 	list, err := f.XattrDir(z)
-	if err != nil {
-		return nil, err
+	if err != nil || len(list) == 0 {
+		return sortXattrs(all), err
 	}
+	own := make(map[string]bool, len(z.Xattrs))
+	for _, x := range z.Xattrs {
+		own[x.Name] = true
+	}
+	total := 0
 	for _, e := range list {
-		if slices.ContainsFunc(z.Xattrs, func(x tree.Xattr) bool { return x.Name == e.Name }) {
+		if own[e.Name] {
 			continue
 		}
-		v, err := f.Znode(e.Object)
-		if err == nil && v.Mode.Type() != tree.TypeFile {
-			err = fmt.Errorf("object %d: a %s", e.Object, v.Mode.TypeName())
+		value, known := values[e.Object]
+		if !known {
+			if value, err = f.xattr(e.Object); err != nil {
+				return nil, fmt.Errorf("extended attribute %q: %w", e.Name, err)
+			}
+			values[e.Object] = value
 		}
-		if err == nil && v.Size > maxXattrValue {
-			err = fmt.Errorf("object %d: %d bytes, the limit is %d", e.Object, v.Size, maxXattrValue)
-		}
-		var value []byte
-		if err == nil {
-			value = make([]byte, v.Size)
-			_, err = f.x.Data(f.s.Object(e.Object)).ReadAt(value, 0)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("extended attribute %q: %w", e.Name, err)
+		if total += len(value); total > maxXattrTotal {
+			return nil, fmt.Errorf("extended attributes: %w: more than %d bytes", objset.ErrTooLarge, maxXattrTotal)
 		}
 		all = append(all, tree.Xattr{Name: e.Name, Value: value})
 	}
-	slices.SortFunc(all, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
+	return sortXattrs(all), nil
+}
+
+func sortXattrs(list []tree.Xattr) []tree.Xattr {
+	slices.SortFunc(list, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// xattr reads the value of an attribute in an object of its own.
+func (f *FS) xattr(object uint64) ([]byte, error) {
+	v, err := f.Znode(object)
+	switch {
+	case err != nil:
+		return nil, err
+	case v.Mode.Type() != tree.TypeFile:
+		return nil, fmt.Errorf("object %d: a %s", object, v.Mode.TypeName())
+	case v.Size > maxXattrValue:
+		return nil, fmt.Errorf("object %d: %d bytes, the limit is %d", object, v.Size, maxXattrValue)
+	}
+	value := make([]byte, v.Size)
+	_, err = f.x.Data(f.s.Object(object)).ReadAt(value, 0)
+	return value, err
 }
 
 // maxDepth bounds the nesting of directories.
 const maxDepth = 4096
 
+// Path is where a walk is: names below each other. It is valid until the function that it was
+// given to returns.
+type Path struct {
+	above string // path that the walk began at
+	names []string
+}
+
+// String joins the names with slashes. It is made when it is asked for: the paths of deep
+// directories are long.
+func (p *Path) String() string {
+	if p.above == "" {
+		return strings.Join(p.names, "/")
+	}
+	if len(p.names) == 0 {
+		return p.above
+	}
+	return p.above + "/" + strings.Join(p.names, "/")
+}
+
+// Depth is the number of directories between the one that the walk began at and the name.
+func (p *Path) Depth() int { return len(p.names) - 1 }
+
 // Walk calls fn for every name below directory n, which has the path prefix, directories
 // before what they hold and names in byte order. A directory that is met a second time is an
 // error: it is in two places, or in itself. fn may return fs.SkipDir.
 func (f *FS) Walk(n uint64, prefix string, fn func(path string, e DirEntry, z *Znode) error) error {
-	w := walker{f: f, fn: fn, seen: map[uint64]bool{n: true}}
-	return w.walk(n, prefix, 1)
+	return f.Visit(n, prefix, func(path *Path, e DirEntry, z *Znode) error { return fn(path.String(), e, z) })
+}
+
+// Visit is Walk for those that do not need the path of every name.
+func (f *FS) Visit(n uint64, prefix string, fn func(path *Path, e DirEntry, z *Znode) error) error {
+	w := walker{f: f, fn: fn, seen: map[uint64]bool{n: true}, path: Path{above: prefix}}
+	return w.walk(n)
 }
 
 type walker struct {
 	f    *FS
-	fn   func(path string, e DirEntry, z *Znode) error
+	fn   func(path *Path, e DirEntry, z *Znode) error
 	seen map[uint64]bool
+	path Path
 }
 
-func (w *walker) walk(n uint64, prefix string, depth int) error {
-	list, err := w.f.Dir(n)
+func (w *walker) walk(n uint64) error {
+	list, held, err := w.f.dir(n)
+	defer func() { w.f.x.Budget().Release(held) }()
 	if err != nil {
-		return fmt.Errorf("%q: %w", prefix, err)
+		return fmt.Errorf("%s: %w", plain.Name(w.path.String()), err)
 	}
-	if depth > maxDepth {
-		return fmt.Errorf("%q: directories nested deeper than %d", prefix, maxDepth)
+	depth := len(w.path.names)
+	if depth >= maxDepth {
+		return fmt.Errorf("%s: directories nested deeper than %d", plain.Name(w.path.String()), maxDepth)
 	}
 	for _, e := range list {
-		path := e.Name
-		if prefix != "" {
-			path = prefix + "/" + e.Name
-		}
+		w.path.names = append(w.path.names[:depth], e.Name)
 		z, err := w.f.Znode(e.Object)
 		if err != nil {
-			return fmt.Errorf("%q: %w", path, err)
+			return fmt.Errorf("%s: %w", plain.Name(w.path.String()), err)
 		}
 		if z.IsDir() {
 			if w.seen[e.Object] {
-				return fmt.Errorf("%q: directory object %d has a second name", path, e.Object)
+				return fmt.Errorf("%s: directory object %d has a second name", plain.Name(w.path.String()), e.Object)
 			}
 			w.seen[e.Object] = true
 		}
-		err = w.fn(path, e, z)
+		err = w.fn(&w.path, e, z)
 		if err == fs.SkipDir {
 			continue
 		}
 		if err == nil && z.IsDir() {
-			err = w.walk(e.Object, path, depth+1)
+			err = w.walk(e.Object)
 		}
 		if err != nil {
 			return err
 		}
 	}
+	w.path.names = w.path.names[:depth]
 	return nil
 }

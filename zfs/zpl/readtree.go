@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/zfs/objset"
 )
@@ -17,7 +18,7 @@ import (
 // its streams. What a tree cannot hold (owners that are no POSIX ids, audit entries with
 // GUIDs, times out of range) is an error with its path.
 func (f *FS) Tree(ctx context.Context) (*tree.Tree, error) {
-	b := treeBuilder{f: f, nodes: make(map[uint64]*tree.Node)}
+	b := treeBuilder{f: f, nodes: make(map[uint64]*tree.Node), values: make(map[uint64][]byte)}
 	root, err := f.Znode(f.root)
 	if err != nil {
 		return nil, err
@@ -27,19 +28,22 @@ func (f *FS) Tree(ctx context.Context) (*tree.Tree, error) {
 		return nil, fmt.Errorf("%q: %w", ".", err)
 	}
 	dirs := []*tree.Node{t.Root} // the directory at each depth
-	err = f.Walk(f.root, "", func(path string, e DirEntry, z *Znode) error {
+	err = f.Visit(f.root, "", func(path *Path, e DirEntry, z *Znode) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n, err := b.node(z)
 		if err == nil {
-			depth := depth(path)
+			err = f.x.Hold(tree.NameCost(e.Name), "names in directories")
+		}
+		if err == nil {
+			depth := path.Depth()
 			dirs = dirs[:depth+1]
 			err = dirs[depth].Add(e.Name, n)
 			dirs = append(dirs, n)
 		}
 		if err != nil {
-			return fmt.Errorf("%q: %w", path, err)
+			return fmt.Errorf("%s: %w", plain.Name(path.String()), err)
 		}
 		return nil
 	})
@@ -49,20 +53,17 @@ func (f *FS) Tree(ctx context.Context) (*tree.Tree, error) {
 	return t, t.Seal()
 }
 
-func depth(path string) int {
-	n := 0
-	for i := range len(path) {
-		if path[i] == '/' {
-			n++
-		}
-	}
-	return n
+type treeBuilder struct {
+	f      *FS
+	nodes  map[uint64]*tree.Node // of files with several names
+	values map[uint64][]byte     // of extended attributes, by object
 }
 
-type treeBuilder struct {
-	f     *FS
-	nodes map[uint64]*tree.Node // of files with several names
-}
+// contentCost is what the content of a file takes of memory, and knownCost a file in nodes.
+const (
+	contentCost = 32
+	knownCost   = 48
+)
 
 func (b *treeBuilder) node(z *Znode) (*tree.Node, error) {
 	if n := b.nodes[z.Object]; n != nil {
@@ -95,8 +96,12 @@ func (b *treeBuilder) node(z *Znode) (*tree.Node, error) {
 	if err := b.attrs(n, z); err != nil {
 		return nil, err
 	}
+	if err := b.f.x.Hold(n.Cost()-n.Attrs.Cost()+contentCost, "files"); err != nil {
+		return nil, err
+	}
 	if z.Links > 1 && !z.IsDir() {
 		b.nodes[z.Object] = n
+		return n, b.f.x.Hold(knownCost, "files with several names")
 	}
 	return n, nil
 }
@@ -104,10 +109,13 @@ func (b *treeBuilder) node(z *Znode) (*tree.Node, error) {
 func (b *treeBuilder) attrs(n *tree.Node, z *Znode) error {
 	var attrs tree.Attrs
 	var err error
-	if attrs.Xattrs, err = b.f.Xattrs(z); err != nil {
+	if attrs.Xattrs, err = b.f.xattrs(z, b.values); err != nil {
 		return err
 	}
 	if !z.TrivialACL() {
+		if len(z.ACL) > tree.MaxACL {
+			return fmt.Errorf("ACL of %d entries: the limit is %d", len(z.ACL), tree.MaxACL)
+		}
 		for i, a := range z.ACL {
 			if a.GUIDs || a.ID > tree.MaxOwner {
 				return fmt.Errorf("ACL: entry %d of type %d and id %#x", i, a.Type, a.ID)
@@ -118,7 +126,7 @@ func (b *treeBuilder) attrs(n *tree.Node, z *Znode) error {
 	if len(attrs.Xattrs) > 0 || len(attrs.ACL) > 0 {
 		n.Attrs = &attrs
 	}
-	return nil
+	return b.f.x.Hold(n.Attrs.Cost(), "extended attributes and ACLs")
 }
 
 // Content is the data of a regular file in a stream.
