@@ -41,6 +41,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/budget"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -60,6 +61,7 @@ type Options struct {
 	Owners   source.Owners
 	Exclude  []string // globs, see [source.Excludes]
 	NoXattrs bool
+	Budget   *budget.Budget // for what is held; nil is the default
 
 	// Progress, if set, is told now and then how many names were read. Calls do not overlap.
 	Progress func(names int)
@@ -87,6 +89,8 @@ func Read(ctx context.Context, dir string, opts Options) (*tree.Tree, *source.Re
 		report:   &source.Report{},
 		tree:     tree.New(),
 		progress: opts.Progress,
+		budget:   budget.Or(opts.Budget),
+		top:      dir,
 	}
 	if !opts.NoXattrs && !haveXattrs {
 		w.report.Note("extended attributes and ACLs are not read on %s", runtime.GOOS)
@@ -126,6 +130,8 @@ type walker struct {
 	xattrs   bool
 	euid     int
 	tree     *tree.Tree
+	budget   *budget.Budget
+	top      string // that is walked
 
 	progress func(names int)
 
@@ -299,6 +305,7 @@ type findings struct {
 	links    []linkName
 	setids   []setID
 	uids     owner
+	err      error // ends the walk
 }
 
 type pathFault struct {
@@ -307,6 +314,7 @@ type pathFault struct {
 }
 
 func (w *walker) take(f *findings) {
+	w.err = cmp.Or(w.err, f.err)
 	w.queue = append(w.queue, f.tasks...)
 	for _, x := range f.faults {
 		w.faults.Add(x.path, x.err)
@@ -346,7 +354,7 @@ func (f *findings) do(t task) {
 			f.tasks = nil
 		}
 	}
-	for i := t.from; i < t.to; i++ {
+	for i := t.from; i < t.to && f.err == nil; i++ {
 		f.entry(l, i)
 	}
 	if l.left.Add(-1) == 0 {
@@ -438,13 +446,24 @@ func (f *findings) entry(l *listing, i int) {
 		}
 		n.Attrs = attrs
 	}
+	cost := n.Cost() + tree.NameCost(name) + contentCost
 	if st.Nlink > 1 && !n.IsDir() {
+		cost += linkCost + int64(len(l.path)+len(name))
 		l.kinds[i] = link
 		f.links = append(f.links, linkName{
 			dev: uint64(st.Dev), ino: uint64(st.Ino), dir: l.node, path: join(l.path, name), name: name, node: n,
 		})
 	}
+	if err := w.budget.HoldFile(cost, "files and their attributes"); err != nil {
+		f.err = fmt.Errorf("read %q: %w", w.top, err)
+	}
 }
+
+// What is held of a file for its content, and until all names of one that has several are known.
+const (
+	contentCost = 48
+	linkCost    = 96
+)
 
 // finish puts the names into the tree and the subdirectories into the queue, when the last
 // part of a directory is read.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/budget"
 	"imagetools/internal/nobody"
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
@@ -620,5 +621,44 @@ func TestVerify(t *testing.T) {
 		if !errors.Is(err, test.want) || err != nil && !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want %v", test.name, err, test.want)
 		}
+	}
+}
+
+// Attributes that a METALOG gives are held once for all files below a /set, counted for each, and
+// cost what the lines do, however often a file is named.
+func TestMetalogOfManyXattrs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var words, lines strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&words, " xattr.user.%d=YQ==", i)
+		fmt.Fprintf(&lines, "./g xattr.user.%d=YQ==\n", i)
+	}
+	for i := range 50 {
+		name := fmt.Sprint("f", i)
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "g"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var set strings.Builder
+	set.WriteString(lines.String() + "/set" + words.String() + "\n")
+	for i := range 50 {
+		fmt.Fprintf(&set, "./f%d type=file\n", i)
+	}
+	tr, _ := read(t, dir, fromdir.Options{Metalog: strings.NewReader(set.String())})
+	f0, f49, g := tr.Lookup("f0").Attrs, tr.Lookup("f49").Attrs, tr.Lookup("g").Attrs
+	if len(f0.Xattrs) != 2000 || len(g.Xattrs) != 2000 || &f0.Xattrs[0] != &f49.Xattrs[0] {
+		t.Errorf("%d and %d attributes", len(f0.Xattrs), len(g.Xattrs))
+	}
+	_, _, err := fromdir.Read(t.Context(), dir, fromdir.Options{Metalog: strings.NewReader(set.String()), Budget: budget.New(budget.Fixed(4 << 20))})
+	if !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("error %v, want %v", err, budget.ErrExceeded)
+	}
+	_, _, err = fromdir.Read(t.Context(), dir, fromdir.Options{Budget: budget.New(budget.Fixed(4 << 10))})
+	if !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("without a METALOG: error %v, want %v", err, budget.ErrExceeded)
 	}
 }

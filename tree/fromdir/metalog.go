@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/tree/mtree"
 	"imagetools/tree/source"
@@ -22,10 +23,25 @@ type metalog struct {
 	name    string
 	names   *source.Names
 	setids  map[*tree.Node]*setID
-	missing map[string]*mtree.Entry // paths that are not on disk
-	order   []string                // of missing
-	open    []openEntry             // devices and links that may still get their number or target
+	xattrs  map[*tree.Node]*mtree.Xattrs // of nodes that have some by the METALOG
+	missing map[string]*missing          // paths that are not on disk
+	order   []string                     // of missing
+	open    []openEntry                  // devices and links that may still get their number or target
 	faults  source.Faults
+}
+
+// missing is what lines say of a path that is not on disk.
+type missing struct {
+	*mtree.Entry
+	xattrs *mtree.Xattrs
+}
+
+func (m *missing) merge(e *mtree.Entry) {
+	later := *e
+	later.Xattrs = nil
+	m.Merge(&later)
+	m.xattrs.Set(e.Xattrs)
+	m.Xattrs = m.xattrs.List()
 }
 
 type openEntry struct {
@@ -39,7 +55,8 @@ func (w *walker) metalog(r io.Reader, name string, owners source.Owners) (faults
 	m := &metalog{
 		w: w, name: name, names: source.NewNames(w.tree),
 		setids:  make(map[*tree.Node]*setID),
-		missing: make(map[string]*mtree.Entry),
+		xattrs:  make(map[*tree.Node]*mtree.Xattrs),
+		missing: make(map[string]*missing),
 	}
 	m.faults.Limit = maxMetalogFaults
 	w.setids = slices.DeleteFunc(w.setids, func(s setID) bool { // one for all names of a file
@@ -64,13 +81,16 @@ func (w *walker) metalog(r io.Reader, name string, owners source.Owners) (faults
 			m.fault(bad.Line, err)
 			continue
 		}
+		if err == nil {
+			err = m.hold(e)
+		}
 		if err != nil {
 			return nil, err
 		}
 		m.entry(e)
 	}
 	for _, path := range m.order {
-		m.create(m.missing[path])
+		m.create(m.missing[path].Entry)
 	}
 	for _, o := range m.open {
 		switch o.node.Mode.Type() {
@@ -90,11 +110,24 @@ func (w *walker) metalog(r io.Reader, name string, owners source.Owners) (faults
 	return errors.Join(m.faults.Err(), w.checkSetIDs()), nil
 }
 
+// lineCost is what may be held of a line, beside its path and attributes.
+const lineCost = 400
+
+// hold counts what may be held of an entry. Attributes that it has in common with others count
+// for each.
+func (m *metalog) hold(e *mtree.Entry) error {
+	attrs := tree.Attrs{Xattrs: e.Xattrs, ACL: e.ACL}
+	if err := m.w.budget.Hold(lineCost+2*int64(len(e.Path))+int64(len(e.Link))+attrs.Cost(), "lines of the METALOG"); err != nil {
+		return &mtree.LineError{Name: m.name, Line: e.Line, Err: err}
+	}
+	return nil
+}
+
 func (m *metalog) fault(line int, err error) { m.faults.Add(fmt.Sprintf("%012d", line), err) }
 
 // lineFault reports what is wrong about an entry.
 func (m *metalog) lineFault(e *mtree.Entry, format string, args ...any) {
-	err := fmt.Errorf("%q: %w", e.Path, fmt.Errorf(format, args...))
+	err := fmt.Errorf("%s: %w", plain.Name(e.Path), fmt.Errorf(format, args...))
 	m.fault(e.Line, &mtree.LineError{Name: m.name, Line: e.Line, Err: err})
 }
 
@@ -109,10 +142,10 @@ func (m *metalog) entry(e *mtree.Entry) {
 		return
 	}
 	if known := m.missing[e.Path]; known != nil {
-		known.Merge(e)
+		known.merge(e)
 		return
 	}
-	m.missing[e.Path] = e
+	m.missing[e.Path] = &missing{e, mtree.NewXattrs(e.Xattrs)}
 	m.order = append(m.order, e.Path)
 }
 
@@ -187,9 +220,7 @@ func (m *metalog) apply(e *mtree.Entry, n *tree.Node) {
 		if n.Attrs != nil {
 			*attrs = *n.Attrs
 		}
-		for _, x := range e.Xattrs {
-			attrs.Xattrs = mtree.SetXattr(attrs.Xattrs, x)
-		}
+		attrs.Xattrs = m.setXattrs(n, e.Xattrs)
 		n.Attrs = attrs
 	}
 	if e.ACL != nil {
@@ -200,6 +231,22 @@ func (m *metalog) apply(e *mtree.Entry, n *tree.Node) {
 		attrs.ACL = e.ACL
 		n.Attrs = attrs
 	}
+}
+
+// setXattrs returns the attributes of a node with those of an entry. A node without any has
+// those of the entry in common with others, as lines below a /set have.
+func (m *metalog) setXattrs(n *tree.Node, list []tree.Xattr) []tree.Xattr {
+	all := m.xattrs[n]
+	if all == nil {
+		if n.Attrs == nil || len(n.Attrs.Xattrs) == 0 {
+			all = mtree.NewXattrs(list)
+		} else {
+			all = mtree.NewXattrs(n.Attrs.Xattrs)
+		}
+		m.xattrs[n] = all
+	}
+	all.Set(list)
+	return all.List()
 }
 
 // owner sets the owner that the entry names, and tells which halves of it. Numbers win over

@@ -42,6 +42,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imagetools/internal/plain"
 	"imagetools/tree"
 )
 
@@ -99,8 +100,10 @@ func (e *Entry) Merge(later *Entry) {
 	set(later, HasSize, &e.Size, later.Size)
 	set(later, HasLink, &e.Link, later.Link)
 	set(later, HasDevice, &e.Device, later.Device)
-	for _, x := range later.Xattrs {
-		e.Xattrs = SetXattr(e.Xattrs, x)
+	if len(later.Xattrs) > 0 {
+		all := NewXattrs(e.Xattrs)
+		all.Set(later.Xattrs)
+		e.Xattrs = all.List()
 	}
 	if later.ACL != nil {
 		e.ACL = later.ACL
@@ -111,17 +114,6 @@ func set[T any](later *Entry, f Fields, to *T, value T) {
 	if later.Has&f != 0 {
 		*to = value
 	}
-}
-
-// SetXattr returns list with x in the place of an attribute of the same name, or at the
-// end. It leaves list itself as it is.
-func SetXattr(list []tree.Xattr, x tree.Xattr) []tree.Xattr {
-	list = slices.Clone(list)
-	if i := slices.IndexFunc(list, func(y tree.Xattr) bool { return y.Name == x.Name }); i >= 0 {
-		list[i] = x
-		return list
-	}
-	return append(list, x)
 }
 
 // LineError is a fault of one line, or several joined.
@@ -145,10 +137,14 @@ type Reader struct {
 	name string
 	line int // of the last line read
 	set  Entry
-	dir  []string // current directory, element by element
-	top  bool     // the entry "." has been met and not left
-	buf  []byte
-	err  error
+	dir  []int // lengths of dirPath in the directories above the current one
+	top  bool  // the entry "." has been met and not left
+
+	dirPath string // the current directory with a slash at its end; empty for the root
+	buf     []byte
+	err     error
+
+	copied int // attributes
 }
 
 // NewReader returns a reader of the specification in r. name stands in error messages.
@@ -245,7 +241,7 @@ func (r *Reader) parse(line int, text string) (*Entry, error) {
 	switch first {
 	case "/set":
 		set := r.set
-		err := set.apply(words)
+		err := r.apply(&set, words)
 		r.set = set
 		return nil, err
 	case "/unset":
@@ -255,7 +251,8 @@ func (r *Reader) parse(line int, text string) (*Entry, error) {
 		case len(words) > 0:
 			return nil, errors.New(`".." with keywords`)
 		case len(r.dir) > 0:
-			r.dir = r.dir[:len(r.dir)-1]
+			last := len(r.dir) - 1
+			r.dir, r.dirPath = r.dir[:last], r.dirPath[:r.dir[last]]
 		case r.top:
 			r.top = false
 		default:
@@ -264,17 +261,17 @@ func (r *Reader) parse(line int, text string) (*Entry, error) {
 		return nil, nil
 	}
 	if strings.HasPrefix(first, "/") {
-		return nil, fmt.Errorf("%q: neither a command nor a path relative to the root", first)
+		return nil, fmt.Errorf("%s: neither a command nor a path relative to the root", plain.Name(first))
 	}
 	path, here, err := r.path(first)
 	e := r.set
 	e.Path, e.Line = path, line
-	err = errors.Join(err, e.apply(words))
+	err = errors.Join(err, r.apply(&e, words))
 	if here && e.Has&HasType != 0 && e.Type == tree.TypeDir { // even on a fault: what follows lies in it
 		if path == "." {
-			r.top, r.dir = true, nil
+			r.top, r.dir, r.dirPath = true, nil, ""
 		} else if path != "" {
-			r.dir = strings.Split(path, "/")
+			r.dir, r.dirPath = append(r.dir, len(r.dirPath)), path+"/"
 		}
 	}
 	if err != nil {
@@ -296,7 +293,16 @@ func (r *Reader) path(word string) (path string, here bool, err error) {
 		if text == "." {
 			return ".", true, nil
 		}
-		parts = append(slices.Clone(r.dir), text)
+		if err := tree.CheckName(text); err != nil {
+			return "", true, err
+		}
+		if len(r.dir) >= maxDepth {
+			return "", true, fmt.Errorf("directories nested deeper than %d", maxDepth)
+		}
+		if path = r.dirPath + text; len(path) > maxHere {
+			return "", true, fmt.Errorf("a path of %d bytes: for more than %d, each line must have the whole path", len(path), maxHere)
+		}
+		return path, true, nil
 	} else {
 		for part := range strings.SplitSeq(text, "/") {
 			if part != "" && part != "." {
@@ -318,9 +324,12 @@ func (r *Reader) path(word string) (path string, here bool, err error) {
 	return strings.Join(parts, "/"), here, nil
 }
 
-// maxDepth bounds the nesting of directories, so that a hierarchy cannot make paths of
-// unbounded length.
-const maxDepth = 4096
+// Bounds of what a hierarchy can make of short lines: the nesting of directories, and the bytes
+// of a path.
+const (
+	maxDepth = 4096
+	maxHere  = 16 << 10
+)
 
 func (r *Reader) unset(words []string) error {
 	var faults []error
@@ -335,7 +344,7 @@ func (r *Reader) unset(words []string) error {
 		case w == "acl":
 			r.set.ACL = nil
 		case !ignored[w]:
-			faults = append(faults, fmt.Errorf("unknown keyword %q", w))
+			faults = append(faults, fmt.Errorf("unknown keyword %s", plain.Name(w)))
 		}
 	}
 	return errors.Join(faults...)
@@ -356,19 +365,48 @@ var ignored = map[string]bool{
 	"ignore": true, "nochange": true,
 }
 
+// line is an entry while its line is read.
+type line struct {
+	*Entry
+	own *Xattrs // of the line itself
+}
+
+// maxCopied is how many attributes all lines that have some of their own may have, with those of
+// /set, which are copied for them.
+const maxCopied = 4 << 20
+
+// maxWordFaults is how many words of one line are told that are at fault; others are counted.
+const maxWordFaults = 10
+
 // apply takes over the keywords of a line. A name of a user or group displaces a number
 // from /set, and the other way round.
-func (e *Entry) apply(words []string) error {
+func (r *Reader) apply(entry *Entry, words []string) error {
+	e := line{Entry: entry}
 	var faults []error
 	var own Fields
+	bad := 0
 	for _, word := range words {
 		key, value, given := strings.Cut(word, "=")
 		field, err := e.keyword(key, value, given)
 		if err != nil {
-			faults = append(faults, err)
+			if len(faults) < maxWordFaults {
+				faults = append(faults, err)
+			}
+			bad++
 			continue
 		}
 		own |= field
+	}
+	if more := bad - len(faults); more > 0 {
+		faults = append(faults, fmt.Errorf("and %d more", more))
+	}
+	if e.own != nil {
+		all := NewXattrs(e.Xattrs)
+		all.Set(e.own.List())
+		e.Xattrs = all.List()
+		if r.copied += len(e.Xattrs); r.copied > maxCopied {
+			faults = append(faults, fmt.Errorf("more than %d extended attributes, with those of /set", maxCopied))
+		}
 	}
 	e.Has |= own
 	for _, pair := range [2][2]Fields{{HasUID, HasUname}, {HasGID, HasGname}} {
@@ -382,7 +420,7 @@ func (e *Entry) apply(words []string) error {
 	return errors.Join(faults...)
 }
 
-func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
+func (e *line) keyword(key, value string, given bool) (Fields, error) {
 	name, isXattr := strings.CutPrefix(key, "xattr.")
 	if !isXattr {
 		name, isXattr = strings.CutPrefix(key, "xattrs.")
@@ -398,11 +436,11 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 	case ignored[key]:
 		return 0, nil
 	case field == 0:
-		return 0, fmt.Errorf("unknown keyword %q", key)
+		return 0, fmt.Errorf("unknown keyword %s", plain.Name(key))
 	case !given || value == "":
 		return 0, fmt.Errorf("keyword %q without a value", key)
 	}
-	before := *e // an earlier value, if this one is none
+	before := *e.Entry // an earlier value, if this one is none
 	var err error
 	switch key {
 	case "type":
@@ -434,7 +472,7 @@ func (e *Entry) keyword(key, value string, given bool) (Fields, error) {
 		e.Device, err = parseDevice(value)
 	}
 	if err != nil {
-		*e = before
+		*e.Entry = before
 		if num, ok := errors.AsType[*strconv.NumError](err); ok {
 			err = num.Err
 		}
@@ -529,7 +567,7 @@ func parseDevice(s string) (tree.Device, error) {
 	return tree.Device{Major: n[0], Minor: n[1]}, nil
 }
 
-func (e *Entry) xattr(name, value string) error {
+func (e *line) xattr(name, value string) error {
 	name, err := unvis(name)
 	if err != nil {
 		return fmt.Errorf("extended attribute: %w", err)
@@ -543,6 +581,9 @@ func (e *Entry) xattr(name, value string) error {
 			return fmt.Errorf("extended attribute %q: %w", name, err)
 		}
 	}
-	e.Xattrs = SetXattr(e.Xattrs, tree.Xattr{Name: name, Value: data})
+	if e.own == nil {
+		e.own = NewXattrs(nil)
+	}
+	e.own.Set([]tree.Xattr{{Name: name, Value: data}})
 	return nil
 }

@@ -2,6 +2,7 @@ package mtree_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -251,4 +252,79 @@ func FuzzMtree(f *testing.F) {
 			t.Errorf("written and read again: %q (-want +got)\n%s", faults, diff)
 		}
 	})
+}
+
+// A line may have any number of attributes, and a line of /set as well; each file below it has
+// them in common with the others.
+func TestManyXattrs(t *testing.T) {
+	t.Parallel()
+	const n = 20000
+	var words strings.Builder
+	for i := range n {
+		fmt.Fprintf(&words, " xattr.user.%d=YQ==", i)
+	}
+	text := "/set type=file" + words.String() + "\nf\ng\nh xattr.user.7=Yg== xattr.user.new=Yw==\n"
+	r := mtree.NewReader(strings.NewReader(text), "M")
+	var got []*mtree.Entry
+	for {
+		e, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, e)
+	}
+	if len(got) != 3 || len(got[0].Xattrs) != n || len(got[2].Xattrs) != n+1 {
+		t.Fatalf("%d entries", len(got))
+	}
+	if &got[0].Xattrs[0] != &got[1].Xattrs[0] {
+		t.Error("two files have attributes of /set twice in memory")
+	}
+	if string(got[2].Xattrs[7].Value) != "b" || string(got[0].Xattrs[7].Value) != "a" {
+		t.Errorf("attributes %q and %q", got[2].Xattrs[7].Value, got[0].Xattrs[7].Value)
+	}
+	got[0].Merge(got[2])
+	if len(got[0].Xattrs) != n+1 || string(got[0].Xattrs[7].Value) != "b" || string(got[1].Xattrs[7].Value) != "a" {
+		t.Error("merged attributes are wrong")
+	}
+}
+
+// Short lines cannot have long attributes or paths copied over and over.
+func TestAmplifiedLines(t *testing.T) {
+	t.Parallel()
+	var words strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&words, " xattr.user.%d=", i)
+	}
+	deep := strings.Repeat(strings.Repeat("d", 250)+" type=dir\n", 100)
+	for name, text := range map[string]string{
+		"attributes": "/set type=file" + words.String() + "\n" + strings.Repeat("f xattr.user.0=\n", 2000),
+		"set":        "/set type=file" + words.String() + "\n" + strings.Repeat("/set xattr.user.0=\n", 2000),
+		"path":       deep,
+	} {
+		r := mtree.NewReader(strings.NewReader(text), "M")
+		var fault *mtree.LineError
+		for {
+			_, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if errors.As(err, &fault) {
+				break
+			}
+		}
+		if fault == nil || len(fault.Error()) > 500 {
+			t.Errorf("%s: error %.600v", name, fault)
+		}
+	}
+}
+
+func TestManyFaultsInOneLine(t *testing.T) {
+	t.Parallel()
+	_, err := mtree.NewReader(strings.NewReader("./f"+strings.Repeat(" "+strings.Repeat("k", 3000), 1000)), "M").Next()
+	if err == nil || len(err.Error()) > 4000 || !strings.Contains(err.Error(), "and 990 more") {
+		t.Errorf("error of %d bytes: %.300v", len(fmt.Sprint(err)), err)
+	}
 }
