@@ -93,12 +93,31 @@ func (e *Excludes) Covers(path string, isDir bool) bool {
 	if e == nil {
 		return false
 	}
-	for i := range len(path) {
-		if path[i] == '/' && e.Match(path[:i], true) {
+	found := false
+	for i := range e.patterns {
+		if p := &e.patterns[i]; p.covers(path, isDir) {
+			p.used.Store(true)
+			found = true
+		}
+	}
+	return found
+}
+
+// covers reports whether the pattern matches path or a directory above it, in one pass over it.
+func (p *pattern) covers(path string, isDir bool) bool {
+	if !p.base {
+		return p.glob.matchTo(path, func(end int) bool {
+			return end < len(path) && path[end] == '/' || end == len(path) && (isDir || !p.dirOnly)
+		})
+	}
+	for rest, more := path, true; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, "/")
+		if (more || isDir || !p.dirOnly) && p.glob.match(name) {
 			return true
 		}
 	}
-	return e.Match(path, isDir)
+	return false
 }
 
 // Unused are the patterns that have matched nothing so far.
@@ -252,16 +271,21 @@ func decode(s string) (rune, int) {
 	return r, n
 }
 
-// match reports whether the glob matches all of s. When an element fails, it goes back to
+// match reports whether the glob matches all of s.
+func (g glob) match(s string) bool {
+	return g.matchTo(s, func(end int) bool { return end == len(s) })
+}
+
+// matchTo reports whether the glob matches the start of s to an end that is one. When an element fails, it goes back to
 // the last "*", and if that cannot grow, to the last "**": what an earlier one of the same
 // kind could still reach, the last one can reach too.
-func (g glob) match(s string) bool {
+func (g glob) matchTo(s string, isEnd func(end int) bool) bool {
 	type mark struct{ tok, pos int }
 	star, deep := mark{tok: -1}, mark{tok: -1}
 	tok, pos := 0, 0
 	for {
 		if tok == len(g) {
-			if pos == len(s) {
+			if isEnd(pos) {
 				return true
 			}
 		} else {

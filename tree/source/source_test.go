@@ -79,12 +79,25 @@ func TestExcludes(t *testing.T) {
 
 func FuzzExcludes(f *testing.F) {
 	f.Add("**/a*[b-c]?/", "x/abc")
+	for _, pattern := range []string{"a/b", "a/b/", "a/**", "**/c", "a/*/c", "*", "b", "b/", "**", "a/**/d*", "/a", "**b**/c"} {
+		for _, path := range []string{"a", "a/b", "a/b/c", "a/b/c/d", "x/a/b", "ab/c/b/c"} {
+			f.Add(pattern, path)
+		}
+	}
 	f.Fuzz(func(t *testing.T, pattern, path string) {
 		e, err := source.NewExcludes([]string{pattern})
 		if err != nil {
 			return
 		}
-		e.Covers(path, true)
+		for _, isDir := range []bool{false, true} {
+			want := e.Match(path, isDir)
+			for i := range len(path) {
+				want = want || path[i] == '/' && e.Match(path[:i], true)
+			}
+			if got := e.Covers(path, isDir); got != want {
+				t.Errorf("%q covers %q (directory: %v): %v, want %v", pattern, path, isDir, got, want)
+			}
+		}
 		literal := strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`, `\`, `\\`).Replace(path)
 		if tree.CheckName(path) != nil {
 			return
