@@ -70,6 +70,35 @@ type ident struct {
 	cd   uint32
 }
 
+// idents are those of a bucket: a short list, or a set where somebody made it long.
+type idents struct {
+	list []ident
+	set  map[ident]bool
+}
+
+func (c *idents) reset() { c.list, c.set = c.list[:0], nil }
+
+// has adds an ident, and tells whether it was there.
+func (c *idents) has(k ident) bool {
+	const long = 32
+	if c.set == nil && len(c.list) < long {
+		if slices.Contains(c.list, k) {
+			return true
+		}
+		c.list = append(c.list, k)
+		return false
+	}
+	if c.set == nil {
+		c.set = make(map[ident]bool)
+		for _, old := range c.list {
+			c.set[old] = true
+		}
+	}
+	known := c.set[k]
+	c.set[k] = true
+	return known
+}
+
 type fatReader struct {
 	order   binary.ByteOrder
 	shift   uint // of the block size
@@ -198,13 +227,13 @@ func (r *fatReader) leaf(b []byte) error {
 	}
 	clear(r.used)
 	count := 0
-	var chain []ident // of the present bucket
+	var chain idents // of the present bucket
 	prefix, bits := r.order.Uint64(b[16:]), r.order.Uint16(b[32:])
 	if bits > 63 {
 		return fmt.Errorf("prefix of %d bits", bits)
 	}
 	for bucket := range hashEntries(r.shift) {
-		chain = chain[:0]
+		chain.reset()
 		for i := r.order.Uint16(b[leafHeader+2*bucket:]); i != noChunk; {
 			c, err := r.chunk(b, i, chunkEntry)
 			if err != nil {
@@ -214,10 +243,9 @@ func (r *fatReader) leaf(b []byte) error {
 			if want := hash << bits >> (64 - (r.shift - 5)); uint64(bucket) != want {
 				return fmt.Errorf("chunk %d: in bucket %d, not in %d", i, bucket, want)
 			}
-			if slices.Contains(chain, ident{hash, cd}) {
+			if chain.has(ident{hash, cd}) {
 				return fmt.Errorf("chunk %d: hash and cd of another entry", i)
 			}
-			chain = append(chain, ident{hash, cd})
 			if err := r.entry(b, c, prefix, uint(bits)); err != nil {
 				return fmt.Errorf("chunk %d: %w", i, err)
 			}
