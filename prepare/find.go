@@ -200,12 +200,29 @@ func (f *finder) edit(p, what string, edit func([]byte) []byte) {
 	}
 }
 
-// findHomes lists the homes of all users.
+// findHomes lists the homes of all users: each directory once, by its real path.
 func (f *finder) findHomes() []string {
 	homes := []string{"/root"}
 	for _, pattern := range []string{"/home/*", "/export/home/*"} {
 		homes = append(homes, f.glob(pattern)...)
 	}
+	homes = append(homes, f.usersHomes()...)
+	links := f.fs.Resolver()
+	var list []string
+	for _, home := range homes {
+		dir, err := links.Dir(home)
+		if err == nil {
+			list = append(list, dir)
+		} else if !missing(err) {
+			f.fault(home, err)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// usersHomes are the homes that /etc/passwd names.
+func (f *finder) usersHomes() (homes []string) {
 	text, err := optional(f.fs, "/etc/passwd")
 	f.fault("/etc/passwd", err)
 	for line := range strings.Lines(text) {
@@ -213,8 +230,7 @@ func (f *finder) findHomes() []string {
 			homes = append(homes, path.Clean(fields[5]))
 		}
 	}
-	slices.Sort(homes)
-	return slices.Compact(homes)
+	return homes
 }
 
 // noteKeys tells who can log in to all zones made from the image: those whose keys it holds.

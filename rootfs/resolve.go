@@ -13,6 +13,7 @@ const (
 	maxLinks = 40   // in one path, as on Linux; illumos has 20
 	maxDepth = 1000 // directories that are held open
 	maxTries = 64   // for what changes while it is looked at
+	maxNames = 8192 // on the way to one path, through links
 )
 
 type lastName bool
@@ -106,7 +107,10 @@ func (f *FS) resolve(path string, last lastName) (_ place, err error) {
 		return p, fs.ErrNotExist
 	}
 	rest := split(path)
-	for links := 0; len(rest) > 0; {
+	for links, names := 0, 0; len(rest) > 0; names++ {
+		if names > maxNames {
+			return p, ErrLoop
+		}
 		name := rest[0]
 		rest = rest[1:]
 		final := len(rest) == 0
