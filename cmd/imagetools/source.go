@@ -279,7 +279,7 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 			return nil, err
 		}
 	} else if info, err := os.Stat(at.path); at.path != "-" && err == nil && info.IsDir() {
-		s, err = openDir(ctx, at, owners, opts, progress)
+		s, err = openDir(ctx, env, at, owners, opts, progress)
 		if err != nil {
 			return nil, err
 		}
@@ -306,7 +306,7 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 	return s, nil
 }
 
-func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
+func openDir(ctx context.Context, env *cli.Env, at *place, owners source.Owners, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
 	s := &openedSource{what: fmt.Sprintf("directory %q", at.path)}
 	metalog := opts.Metalog
 	if ds, ok := at.dataset.(*host.StoreDataset); ok {
@@ -318,7 +318,7 @@ func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOp
 			return nil, err
 		}
 	}
-	read := fromdir.Options{Owners: owners, Exclude: opts.Exclude}
+	read := fromdir.Options{Owners: owners, Exclude: opts.Exclude, Budget: env.Memory}
 	read.Progress = func(names int) { progress.Count("looking at names", int64(names)) }
 	if metalog != "" && metalog != "none" {
 		f, err := os.Open(metalog)
@@ -339,7 +339,7 @@ func openDir(ctx context.Context, at *place, owners source.Owners, opts sourceOp
 }
 
 func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owners, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
-	read := fromtar.Options{Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir}
+	read := fromtar.Options{Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, Budget: env.Memory}
 	read.Decompress = func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, progress) }
 	s := &openedSource{what: fmt.Sprintf("tar %q", path)}
 	var src *fromtar.Source

@@ -112,7 +112,7 @@ func (s *ociSource) open(ctx context.Context, env *cli.Env, opts sourceOptions, 
 		return nil, &cli.UsageError{Err: err}
 	}
 	read := fromoci.Options{
-		Platform: fromoci.Platform(opts.oci.Platform), Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, SpoolLimit: opts.oci.SpoolLimit << 20,
+		Platform: fromoci.Platform(opts.oci.Platform), Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, SpoolLimit: opts.oci.SpoolLimit << 20, Budget: env.Memory,
 		Decompress: func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, nil) },
 	}
 	what := "reading layers"

@@ -47,6 +47,7 @@ import (
 	"io"
 	"os"
 
+	"imagetools/internal/budget"
 	"imagetools/tree"
 	"imagetools/tree/fromtar"
 	"imagetools/tree/source"
@@ -68,11 +69,12 @@ type Options struct {
 	// gave. It may be nil.
 	Decompress func(r io.Reader) (io.ReadCloser, bool, error)
 
-	TmpDir     string        // for what is unpacked; "" is os.TempDir
-	SpoolLimit int64         // bytes of all layers unpacked; 0 is [DefaultSpoolLimit]
-	Owners     source.Owners // auto and disk keep the numbers in the layers
-	Exclude    []string      // globs, see [source.Excludes]
-	NoXattrs   bool          // also leaves out ACLs
+	TmpDir     string         // for what is unpacked; "" is os.TempDir
+	SpoolLimit int64          // bytes of all layers unpacked; 0 is [DefaultSpoolLimit]
+	Owners     source.Owners  // auto and disk keep the numbers in the layers
+	Exclude    []string       // globs, see [source.Excludes]
+	NoXattrs   bool           // also leaves out ACLs
+	Budget     *budget.Budget // for what is held; nil is the default
 
 	// Progress is told how many bytes of the layers, as they are stored, were read. It is
 	// called from another goroutine.
@@ -141,7 +143,7 @@ func ReadArchive(ctx context.Context, r io.Reader, ref string, opts Options) (*S
 }
 
 func archiveOptions(opts Options) fromtar.Options {
-	return fromtar.Options{Decompress: opts.Decompress, TmpDir: opts.TmpDir, NoXattrs: true}
+	return fromtar.Options{Decompress: opts.Decompress, TmpDir: opts.TmpDir, NoXattrs: true, Budget: opts.Budget}
 }
 
 func readArchive(ctx context.Context, src *fromtar.Source, name, ref string, opts Options) (*Source, error) {
@@ -202,6 +204,7 @@ func read(ctx context.Context, im *image, opts Options, from io.Closer) (_ *Sour
 	if err != nil {
 		return nil, errors.Join(err, from.Close())
 	}
+	opts.Budget = budget.Or(opts.Budget)
 	limit := cmp.Or(opts.SpoolLimit, DefaultSpoolLimit)
 	spool := fromtar.NewSpool(opts.TmpDir, im.name, limit)
 	s := &Source{closers: []io.Closer{spool, from}}

@@ -91,6 +91,9 @@ func changeOf(m *fromtar.Member) (change, bool, error) {
 	return c, true, nil
 }
 
+// changeCost is what a change takes in a list that grows, without its strings and its node.
+const changeCost = 144
+
 // layer is a layer that was read.
 type layer struct {
 	source  layerSource
@@ -137,7 +140,7 @@ func (r *reader) members(ctx context.Context, l *layer, u *unpacking, keep func(
 		r.placed++
 	}
 	members, err := fromtar.NewMembers(ctx, u, fromtar.MembersOptions{
-		Name: l.name, Owners: r.opts.Owners, NoXattrs: r.opts.NoXattrs, Report: r.report,
+		Name: l.name, Owners: r.opts.Owners, NoXattrs: r.opts.NoXattrs, Report: r.report, Budget: r.opts.Budget,
 		Fault: func(err error) { r.fault(l, err) },
 	})
 	if err != nil {
@@ -165,6 +168,9 @@ func (r *reader) members(ctx context.Context, l *layer, u *unpacking, keep func(
 		if !ok {
 			pass(i, &change{})
 			continue
+		}
+		if err := r.opts.Budget.Hold(changeCost+int64(len(c.path)+len(c.link)), "members of layers"); err != nil {
+			return fmt.Errorf("%s: %w", l.name, err)
 		}
 		if n := c.node; n != nil && n.Size > 0 {
 			at, inOnePiece := members.Data()

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"imagetools/internal/plain"
 	"imagetools/tree/source"
 )
 
@@ -45,7 +46,7 @@ func (a *archive) changed() error { return fmt.Errorf("%q: %w", a.name, source.E
 
 // place puts the place of a member before an error.
 func (a *archive) place(member string, at int64, err error) error {
-	return fmt.Errorf("%q: member %q at byte %d: %w", a.name, member, at, err)
+	return fmt.Errorf("%q: member %s at byte %d: %w", a.name, plain.Name(member), at, err)
 }
 
 func (a *archive) close() error {

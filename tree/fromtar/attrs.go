@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/tree/mtree"
 	"imagetools/tree/posixacl"
@@ -108,11 +109,11 @@ func unescapeKey(name string) string {
 func libarchiveAttr(name, value string) (tree.Xattr, error) {
 	decoded, err := url.PathUnescape(name)
 	if err != nil {
-		return tree.Xattr{}, fmt.Errorf("extended attribute %q: %w", name, err)
+		return tree.Xattr{}, fmt.Errorf("extended attribute %s: %w", plain.Name(name), err)
 	}
 	data, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(value, "=\n"))
 	if err != nil {
-		return tree.Xattr{}, fmt.Errorf("extended attribute %q: %w", decoded, err)
+		return tree.Xattr{}, fmt.Errorf("extended attribute %s: %w", plain.Name(decoded), err)
 	}
 	return tree.Xattr{Name: decoded, Value: data}, nil
 }
@@ -139,11 +140,17 @@ func (d *decoder) attrs(n *tree.Node, hdr *tar.Header, before ahead) error {
 	}
 	if list := merge(ours.Xattrs, schily, libarchive); len(list) > 0 || len(ours.ACL) > 0 {
 		n.Attrs = &tree.Attrs{Xattrs: list, ACL: ours.ACL}
+		if err := d.hold(n.Attrs.Cost(), "extended attributes and ACLs"); err != nil {
+			return err
+		}
 	}
 	for _, key := range []string{aclAccess, aclDefault, aclACE} {
 		text := hdr.PAXRecords[key]
 		if text == "" || key == aclACE && len(ours.ACL) > 0 {
 			continue
+		}
+		if err := d.hold(2*int64(len(text)), "extended attributes and ACLs"); err != nil {
+			return err
 		}
 		err := setACL(n, key, text, nil)
 		switch {

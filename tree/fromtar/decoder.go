@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"imagetools/internal/budget"
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -19,6 +21,7 @@ type decoder struct {
 	owners source.Owners
 	xattrs bool
 	report *source.Report
+	budget *budget.Budget
 
 	member  string // name of the current member, as in the archive
 	at      int64  // where its headers begin
@@ -47,7 +50,7 @@ func (d *decoder) take(hdr *tar.Header) (before ahead, aside bool, err error) {
 		}
 		return ahead{}, true, nil
 	case 'V': // GNU volume label
-		d.report.Note("volume label %q", hdr.Name)
+		d.report.Note("volume label %s", plain.Name(hdr.Name))
 		return ahead{}, true, nil
 	}
 	before, d.ahead = d.ahead, ahead{}
@@ -183,6 +186,22 @@ func deviceNumber(hdr *tar.Header, key string, n int64) (uint32, error) {
 		return 0, fmt.Errorf("%s %d: out of range", key, n)
 	}
 	return uint32(n), nil
+}
+
+// What is held of a member beside its node: its content, a span of one that is sparse, and an
+// entry of a map.
+const (
+	contentCost = 64
+	spanCost    = 24
+	mapCost     = 64
+)
+
+func (d *decoder) hold(n int64, what string) error { return d.budget.Hold(n, what) }
+
+// holdNode counts a new node and its name, without attributes.
+func (d *decoder) holdNode(n *tree.Node, path string, spans int) error {
+	cost := n.Cost() + tree.NameCost(path) + contentCost + spanCost*int64(spans)
+	return d.budget.HoldFile(cost, "files")
 }
 
 // namedACL is an ACL in text with names in it.

@@ -47,6 +47,8 @@ import (
 	"io"
 	"os"
 
+	"imagetools/internal/budget"
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -62,10 +64,11 @@ type Options struct {
 	// gave. It may be nil.
 	Decompress func(r io.Reader) (io.ReadCloser, bool, error)
 
-	TmpDir   string        // for the unpacked copy; "" is os.TempDir
-	Owners   source.Owners // auto and disk keep the numbers in the archive
-	Exclude  []string      // globs, see [source.Excludes]
-	NoXattrs bool          // also leaves out ACLs
+	TmpDir   string         // for the unpacked copy; "" is os.TempDir
+	Owners   source.Owners  // auto and disk keep the numbers in the archive
+	Exclude  []string       // globs, see [source.Excludes]
+	NoXattrs bool           // also leaves out ACLs
+	Budget   *budget.Budget // for what is held; nil is the default
 }
 
 // Source is an open archive with its tree. The contents in the tree can be read until it
@@ -189,7 +192,7 @@ func newBuilder(a *archive, opts Options) (*builder, error) {
 	}
 	t := tree.New()
 	return &builder{
-		decoder: decoder{owners: owners, xattrs: !opts.NoXattrs, report: &source.Report{}},
+		decoder: decoder{owners: owners, xattrs: !opts.NoXattrs, report: &source.Report{}, budget: budget.Or(opts.Budget)},
 		archive: a, excludes: excludes, tree: t, dir: t.Root,
 		implied: map[*tree.Node]bool{t.Root: true},
 		skipped: make(map[string]*tree.Node),
@@ -236,7 +239,9 @@ func (b *builder) read(ctx context.Context) error {
 		if err != nil {
 			return errors.Join(b.faults.Err(), b.place(err))
 		}
-		if err := b.add(hdr, m); err != nil {
+		if err := b.add(hdr, m); errors.Is(err, budget.ErrExceeded) {
+			return errors.Join(b.faults.Err(), b.place(err))
+		} else if err != nil {
 			b.fault(err)
 		}
 		b.headers.next = m.next
@@ -260,16 +265,16 @@ func (b *builder) damage(count int, err error) error {
 	if count == 0 {
 		return fmt.Errorf("%q: at byte %d: %w", b.archive.name, b.at, err)
 	}
-	return fmt.Errorf("%q: at byte %d, after member %q: %w", b.archive.name, b.at, b.member, err)
+	return fmt.Errorf("%q: at byte %d, after member %s: %w", b.archive.name, b.at, plain.Name(b.member), err)
 }
 
 // finish does what has to wait for the last member.
 func (b *builder) finish() error {
 	b.checkEnd()
 	for _, l := range b.links {
-		err := fmt.Errorf("hard link to %q, which is not in the archive", l.target)
+		err := fmt.Errorf("hard link to %s, which is not in the archive", plain.Name(l.target))
 		if b.tree.Lookup(l.path) != nil {
-			err = source.WithHint(fmt.Errorf("hard link to %q, which comes later in the archive", l.target),
+			err = source.WithHint(fmt.Errorf("hard link to %s, which comes later in the archive", plain.Name(l.target)),
 				"re-create the archive with the file before the links to it")
 		}
 		b.member, b.at = l.member, l.at
@@ -340,8 +345,8 @@ func (b *builder) add(hdr *tar.Header, m member) error {
 		return err
 	}
 	n.Content, n.Attrs = m.content, nil
-	if excluded {
-		return nil
+	if err := b.holdNode(n, path, m.spans); err != nil || excluded {
+		return err
 	}
 	if b.xattrs {
 		if err := b.attrs(n, hdr, before); err != nil {

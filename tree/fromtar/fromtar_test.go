@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/budget"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/fromtar"
 	"imagetools/tree/internal/treetest"
@@ -750,4 +751,62 @@ func FuzzTar(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What members have beside contents is counted before it is held: a few bytes of a packed archive
+// can ask for any amount.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	var big, deep, links, dangling []any
+	for i := range 40 {
+		big = append(big, with(file(fmt.Sprint("f", i)), map[string]string{"SCHILY.xattr.user.a": strings.Repeat("a", 60_000)}))
+	}
+	for i := range 3 {
+		deep = append(deep, file(fmt.Sprint(i)+strings.Repeat("/a", 4000)))
+	}
+	links = append(links, file("a"))
+	for i := range 20_000 {
+		links = append(links, hard(fmt.Sprint("l", i), "a"))
+		dangling = append(dangling, hard(fmt.Sprint("l", i), "none"))
+	}
+	for name, members := range map[string][]any{"attributes": big, "directories": deep, "links": links, "dangling": dangling} {
+		data := pack(t, members...)
+		b := budget.New(budget.Fixed(1 << 20))
+		_, err := fromtar.Read(t.Context(), bytes.NewReader(data), fromtar.Options{Budget: b, TmpDir: t.TempDir()})
+		if !errors.Is(err, budget.ErrExceeded) || !strings.Contains(err.Error(), "member ") || len(err.Error()) > 1000 {
+			t.Errorf("%s: error %.300v", name, err)
+		}
+		if b.Held() > 1<<20 {
+			t.Errorf("%s: %d bytes held", name, b.Held())
+		}
+		src, err := fromtar.Read(t.Context(), bytes.NewReader(data), fromtar.Options{TmpDir: t.TempDir()})
+		if name == "dangling" {
+			if err == nil || len(err.Error()) > 10_000 {
+				t.Errorf("%s: error %.300v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: within the default: %v", name, err)
+			continue
+		}
+		src.Close()
+	}
+}
+
+// Names of a MiB do not make messages of as much.
+func TestLongNamesInMessages(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("n/", 200_000)
+	for name, data := range map[string][]byte{
+		"name":     pack(t, file(long+"../x"), "data"),
+		"target":   pack(t, hard("x", long+"y")),
+		"attr":     pack(t, with(file("x"), map[string]string{"LIBARCHIVE.xattr." + strings.Repeat("%", 100_000): "a"})),
+		"absolute": pack(t, file("/"+long+"x"), "data"),
+	} {
+		_, err := fromtar.Read(t.Context(), bytes.NewReader(data), fromtar.Options{TmpDir: t.TempDir()})
+		if err == nil || len(err.Error()) > 2000 {
+			t.Errorf("%s: error of %d bytes: %.300v", name, len(fmt.Sprint(err)), err)
+		}
+	}
 }

@@ -17,6 +17,7 @@ const blockSize = 512
 // member is where the data of a member lies.
 type member struct {
 	content tree.Content // nil for what has none
+	spans   int          // of a sparse file
 	next    int64        // where the headers of the member after it begin
 }
 
@@ -34,7 +35,7 @@ func locate(a *archive, hdr *tar.Header, in input) (member, error) {
 	m := member{next: pos + physical + (-(pos + physical))&(blockSize-1)}
 	switch {
 	case sparse && hdr.Size > 0:
-		m.content = &sparseContent{a, hdr.Size, pos, spans}
+		m.content, m.spans = &sparseContent{a, hdr.Size, pos, spans}, len(spans)
 	case hdr.Size > 0:
 		m.content = &content{a, pos, hdr.Size}
 	}

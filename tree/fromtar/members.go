@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 
+	"imagetools/internal/budget"
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -17,6 +19,7 @@ type MembersOptions struct {
 	Name     string         // stands for the archive in messages
 	Owners   source.Owners  // auto and disk keep the numbers in the archive
 	NoXattrs bool           // also leaves out ACLs
+	Budget   *budget.Budget // for what is held; nil is the default
 	Report   *source.Report // takes notes about the archive
 
 	// Fault is told what is wrong with single members, which are left out.
@@ -64,7 +67,7 @@ func NewMembers(ctx context.Context, r io.Reader, opts MembersOptions) (*Members
 	}
 	t := &tape{r: r}
 	return &Members{
-		decoder: decoder{headers: headers{in: t}, owners: owners, xattrs: !opts.NoXattrs, report: opts.Report},
+		decoder: decoder{headers: headers{in: t}, owners: owners, xattrs: !opts.NoXattrs, report: opts.Report, budget: budget.Or(opts.Budget)},
 		opts:    opts, ctx: ctx, tape: t,
 	}, nil
 }
@@ -98,6 +101,9 @@ func (m *Members) Next() (*Member, error) {
 		}
 		m.headers.next = end + -end&(blockSize-1)
 		member, err := m.read(hdr)
+		if errors.Is(err, budget.ErrExceeded) {
+			return nil, m.place(err)
+		}
 		if err != nil {
 			m.opts.Fault(m.place(err))
 		} else if member != nil {
@@ -123,15 +129,18 @@ func (m *Members) read(hdr *tar.Header) (*Member, error) {
 	if hdr.Typeflag == tar.TypeLink {
 		target, err := clean(hdr.Linkname)
 		if err != nil {
-			return nil, fmt.Errorf("hard link to %q: %w", hdr.Linkname, err)
+			return nil, fmt.Errorf("hard link to %s: %w", plain.Name(hdr.Linkname), err)
 		}
-		return &Member{Path: path, Link: target}, nil
+		return &Member{Path: path, Link: target}, m.hold(tree.NameCost(path)+tree.NameCost(target), "hard links")
 	}
 	n := &tree.Node{Mode: typ}
 	if typ == tree.TypeDir {
 		n = tree.NewDir(0)
 	}
 	if err := m.fill(n, typ, hdr); err != nil {
+		return nil, err
+	}
+	if err := m.holdNode(n, path, len(m.spans)); err != nil {
 		return nil, err
 	}
 	if m.xattrs {
@@ -147,7 +156,7 @@ func (m *Members) read(hdr *tar.Header) (*Member, error) {
 }
 
 func (m *Members) place(err error) error {
-	return fmt.Errorf("%s: member %q at byte %d: %w", m.opts.Name, m.member, m.at, err)
+	return fmt.Errorf("%s: member %s at byte %d: %w", m.opts.Name, plain.Name(m.member), m.at, err)
 }
 
 func (m *Members) damage(err error) error {
@@ -164,7 +173,7 @@ func (m *Members) damage(err error) error {
 	if m.count == 0 {
 		return fmt.Errorf("%s: at byte %d: %w", m.opts.Name, m.at, err)
 	}
-	return fmt.Errorf("%s: at byte %d, after member %q: %w", m.opts.Name, m.at, m.member, err)
+	return fmt.Errorf("%s: at byte %d, after member %s: %w", m.opts.Name, m.at, plain.Name(m.member), err)
 }
 
 // Newest is the latest modification time of the members so far.

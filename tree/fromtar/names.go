@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"imagetools/internal/plain"
 	"imagetools/tree"
 )
 
@@ -129,6 +130,9 @@ func (b *builder) walk(dir *tree.Node, path string, makeDirs bool, followed *int
 			if err := dir.Add(part, child); err != nil {
 				return nil, err
 			}
+			if err := b.hold(child.Cost()+tree.NameCost(part)+mapCost, "directories"); err != nil {
+				return nil, err
+			}
 			b.implied[child] = true
 		case child.Mode.Type() == tree.TypeSymlink && staysBelow(child.Target):
 			if *followed++; *followed > maxFollowed {
@@ -141,7 +145,7 @@ func (b *builder) walk(dir *tree.Node, path string, makeDirs bool, followed *int
 			child = at
 		case !child.IsDir():
 			above := strings.TrimSuffix(strings.TrimSuffix(path, rest), "/")
-			return nil, fmt.Errorf("lies below %q, which is a %s", above, child.Mode.TypeName())
+			return nil, fmt.Errorf("lies below %s, which is a %s", plain.Name(above), child.Mode.TypeName())
 		}
 		dir = child
 	}
@@ -182,7 +186,7 @@ func (b *builder) lookup(path string) *tree.Node {
 func (b *builder) addLink(path string, hdr *tar.Header) error {
 	target, err := b.clean(hdr.Linkname)
 	if err != nil {
-		return fmt.Errorf("hard link to %q: %w", hdr.Linkname, err)
+		return fmt.Errorf("hard link to %s: %w", plain.Name(hdr.Linkname), err)
 	}
 	n := b.lookup(target)
 	if n == nil {
@@ -190,10 +194,10 @@ func (b *builder) addLink(path string, hdr *tar.Header) error {
 	}
 	if n == nil {
 		b.links = append(b.links, danglingLink{hdr.Name, hdr.Linkname, target, b.at})
-		return nil
+		return b.hold(mapCost+int64(len(hdr.Name)+len(hdr.Linkname)+len(target)), "hard links to what has not come")
 	}
 	if n.IsDir() {
-		return fmt.Errorf("hard link to %q, which is a directory", hdr.Linkname)
+		return fmt.Errorf("hard link to %s, which is a directory", plain.Name(hdr.Linkname))
 	}
 	if path == "." {
 		return errors.New("the root must be a directory, not a hard link")
@@ -204,6 +208,9 @@ func (b *builder) addLink(path string, hdr *tar.Header) error {
 	}
 	if n.Parent() != nil {
 		b.linked[n] = false
+	}
+	if err := b.hold(tree.NameCost(name)+mapCost, "names in directories"); err != nil {
+		return err
 	}
 	return b.put(dir, name, n)
 }
