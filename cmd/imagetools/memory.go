@@ -49,9 +49,11 @@ func memoryLimits(flag string) (budget.Limits, error) {
 		if n < leastMemory {
 			return budget.Limits{}, fmt.Errorf("--%s %q: the least is %s", memoryFlag, flag, cli.Size(leastMemory))
 		}
+		collector.bound(n)
 		return budget.Fixed(countedOf(n)), nil
 	}
 	if n := cli.AvailableMemory(); n > 0 {
+		collector.bound(max(n, leastMemory))
 		return budget.Limits{Max: countedOf(max(n, leastMemory))}, nil
 	}
 	return budget.Limits{}, nil
@@ -68,6 +70,7 @@ func countedOf(n int64) int64 { return (n - openMemory) / 5 * 4 }
 type memoryBound struct {
 	mu    sync.Mutex
 	limit int64
+	most  int64 // that the process may have; 0 is unknown
 }
 
 // collector is that of the process.
@@ -78,9 +81,24 @@ func (m *memoryBound) follow(held int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if want > m.limit {
-		m.limit = want + want/16
-		debug.SetMemoryLimit(m.limit)
+		m.set(want + want/16)
 	}
+}
+
+// bound keeps the limit below n bytes from now on, with room for the program itself.
+func (m *memoryBound) bound(n int64) {
+	const program = 32 << 20
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.most = n - program
+}
+
+// set sets the limit.
+func (m *memoryBound) set(n int64) {
+	if m.limit = n; m.most > 0 {
+		n = min(n, m.most)
+	}
+	debug.SetMemoryLimit(n)
 }
 
 // raise makes the limit n bytes, if it is lower.
@@ -88,8 +106,7 @@ func (m *memoryBound) raise(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if n > m.limit {
-		m.limit = n
-		debug.SetMemoryLimit(n)
+		m.set(n)
 	}
 }
 
