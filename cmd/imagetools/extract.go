@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -134,6 +135,7 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 	if err != nil {
 		return err
 	}
+	warnNameRules(env, strconv.Quote(opts.Image), f)
 	if opts.Tar != "" && opts.DryRun {
 		return opts.show(env, opts.Tar)
 	}

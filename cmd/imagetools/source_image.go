@@ -253,7 +253,15 @@ func (s *imageSource) openTree(ctx context.Context, env *cli.Env, opts sourceOpt
 	}
 	rep.Survey(t, linked)
 	rep.Notes = append(rep.Notes, s.notes(img)...)
+	warnNameRules(env, s.name(), f)
 	return &openedSource{Tree: t, what: "image " + s.name(), rep: rep, closer: img, held: img.Index.Held()}, nil
+}
+
+// warnNameRules tells of properties of a file system that what is written of it does not have.
+func warnNameRules(env *cli.Env, name string, f *zpl.FS) {
+	if rules := f.NameRules(); rules != "" {
+		env.Warnf("%s: the file system has %s, which is not kept: names are compared byte by byte in what is written", name, rules)
+	}
 }
 
 // openVolume opens the volume as a disk.

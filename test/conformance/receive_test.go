@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -144,6 +145,47 @@ func TestRemovedDirectoryInUse(t *testing.T) {
 	for name := range got.Entries {
 		if strings.HasPrefix(name, "root/gone") {
 			t.Errorf("%s is listed", name)
+		}
+	}
+}
+
+// TestNameRulesAreSaid writes something of file systems that do not take names as they are: that
+// the result does is said, even quietly.
+func TestNameRulesAreSaid(t *testing.T) {
+	t.Parallel()
+	tool := toolPath(t)
+	data, object := base(t)
+	for _, test := range []struct {
+		property string
+		value    uint64
+		want     string
+	}{
+		{"casesensitivity", 0, ""},
+		{"casesensitivity", 1, "casesensitivity=insensitive"},
+		{"casesensitivity", 2, "casesensitivity=mixed"},
+		{"normalization", 0x10, "normalization=formD"},
+		{"normalization", 0x60, "normalization=formKC"},
+		{"utf8only", 1, "utf8only=on"},
+	} {
+		e := newEditor(t, data)
+		e.number = maps.Clone(object)
+		le.PutUint64(e.entry("master", test.property), test.value)
+		path := store(t, e.bytes(t))
+		for _, args := range [][]string{
+			{"create-image", "x-1", path, "-q", "--description", "x", "-c", "none", "-o", t.TempDir()},
+			{"flatten", path, "x-1", "-q", "--description", "x", "-c", "none", "-o", t.TempDir()},
+			{"extract", path, "-q", "--tar", filepath.Join(t.TempDir(), "x.tar")},
+		} {
+			var stderr strings.Builder
+			cmd := exec.Command(tool, args...)
+			cmd.Stderr = &stderr
+			if err := cmd.Run(); err != nil {
+				t.Errorf("%v: %v: %s", args, err, &stderr)
+			}
+			said := strings.Contains(stderr.String(), "the file system has")
+			if said != (test.want != "") || !strings.Contains(stderr.String(), test.want) {
+				t.Errorf("%s=%d: %s: %q, want %q", test.property, test.value, args[0], stderr.String(), test.want)
+			}
 		}
 	}
 }

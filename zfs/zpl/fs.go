@@ -102,6 +102,30 @@ func (f *FS) Snapshot() *objset.Snapshot { return f.s }
 // Version of the ZPL.
 func (f *FS) Version() int { return int(f.version) }
 
+// NameRules are the properties by which the file system does not take names as they are, such as
+// "casesensitivity=insensitive, normalization=formD"; empty if it does. What we write does.
+func (f *FS) NameRules() string {
+	var rules []string
+	if n := f.master["casesensitivity"]; n != 0 {
+		rules = append(rules, "casesensitivity="+named(n, map[uint64]string{1: "insensitive", 2: "mixed"}))
+	}
+	if n := f.master["normalization"]; n != 0 {
+		rules = append(rules, "normalization="+named(n, map[uint64]string{0x10: "formD", 0x20: "formKD", 0x50: "formC", 0x60: "formKC"}))
+	}
+	if f.master["utf8only"] != 0 {
+		rules = append(rules, "utf8only=on")
+	}
+	return strings.Join(rules, ", ")
+}
+
+// named is the word for a number, or the number.
+func named(n uint64, words map[uint64]string) string {
+	if word, ok := words[n]; ok {
+		return word
+	}
+	return fmt.Sprintf("%#x", n)
+}
+
 // Root is the object of the root directory.
 func (f *FS) Root() uint64 { return f.root }
 
