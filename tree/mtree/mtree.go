@@ -62,6 +62,7 @@ const (
 	HasLink
 	HasDevice
 	Optional // the path need not exist
+	NoChange // the path must exist, and keeps the attributes that it has
 )
 
 // Entry is what one line says about a path.
@@ -277,7 +278,21 @@ func (r *Reader) parse(line int, text string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.Has&NoChange != 0 {
+		e.leave(slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "type=") }))
+	}
 	return &e, nil
+}
+
+// leave drops what a line with the keyword nochange does not say: attributes, its own and those of
+// /set, of which it keeps the type alone if that is its own.
+func (e *Entry) leave(typed bool) {
+	keep := NoChange | Optional
+	if typed {
+		keep |= HasType
+	}
+	e.Has &= keep
+	e.Xattrs, e.ACL = nil, nil
 }
 
 // path decodes a name or path and makes it relative to the root. here says that it is a
@@ -352,7 +367,7 @@ func (r *Reader) unset(words []string) error {
 
 var fieldOf = map[string]Fields{
 	"type": HasType, "mode": HasMode, "uid": HasUID, "gid": HasGID, "uname": HasUname, "gname": HasGname,
-	"time": HasTime, "tar_time": HasTime, "size": HasSize, "link": HasLink, "device": HasDevice, "optional": Optional,
+	"time": HasTime, "tar_time": HasTime, "size": HasSize, "link": HasLink, "device": HasDevice, "optional": Optional, "nochange": NoChange,
 }
 
 // ignored are the keywords of NetBSD, FreeBSD, libarchive and go-mtree that say nothing
@@ -362,7 +377,7 @@ var ignored = map[string]bool{
 	"sha1": true, "sha1digest": true, "sha256": true, "sha256digest": true, "sha384": true, "sha384digest": true,
 	"sha512": true, "sha512digest": true, "sha512256": true, "sha512256digest": true,
 	"flags": true, "nlink": true, "tags": true, "contents": true, "content": true, "inode": true, "resdevice": true,
-	"ignore": true, "nochange": true,
+	"ignore": true,
 }
 
 // line is an entry while its line is read.
@@ -431,8 +446,8 @@ func (e *line) keyword(key, value string, given bool) (Fields, error) {
 		return 0, e.xattr(name, value)
 	case key == "acl":
 		return 0, e.acl(value)
-	case key == "optional":
-		return Optional, nil
+	case key == "optional" || key == "nochange":
+		return field, nil
 	case ignored[key]:
 		return 0, nil
 	case field == 0:

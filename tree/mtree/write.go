@@ -85,5 +85,8 @@ func (e *Entry) Append(dst []byte) []byte {
 	if e.Has&Optional != 0 {
 		dst = append(dst, " optional"...)
 	}
+	if e.Has&NoChange != 0 {
+		dst = append(dst, " nochange"...)
+	}
 	return append(dst, '\n')
 }
