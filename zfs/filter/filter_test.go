@@ -222,6 +222,11 @@ func TestRefused(t *testing.T) {
 		{"freed data", filter.Deholes, []record{begin(nil), file, data, free(8, 0, 1025)}, "frees what"},
 		{"freed to the end", filter.Deholes, []record{begin(nil), file, data, free(8, 0, 1<<64-1)}, "frees what"},
 		{"freed data in the middle", filter.Deholes, []record{begin(nil), file, data, write(8, stream.ObjPlainFile, 1536, words(512)), free(8, 1024, 512)}, "frees what"},
+		{"freed data before a gap", filter.Deholes, []record{begin(nil), file, data, write(8, stream.ObjPlainFile, 4096, words(512)), free(8, 1024, 512)}, "frees what"},
+		{"freed data of the object before", filter.Deholes, []record{begin(nil), file, object(9, stream.ObjPlainFile, 512), data, write(9, stream.ObjPlainFile, 0, words(512)), free(8, 0, 1<<64-1)}, "frees what"},
+		{"freed object before the last", filter.Deholes, []record{begin(nil), file, object(20, stream.ObjPlainFile, 512), freeObjects(8, 1)}, "frees what"},
+		{"room made for an object", filter.Deholes, []record{begin(nil), file, data, free(8, 8192, 1<<64-1), object(8, stream.ObjPlainFile, 1024)}, "no order"},
+		{"data out of order", filter.Deholes, []record{begin(nil), file, object(9, stream.ObjPlainFile, 512), write(9, stream.ObjPlainFile, 0, words(512)), data}, "no order"},
 		{"freed object", filter.Deholes, []record{begin(nil), file, freeObjects(0, 1<<48)}, "frees what"},
 		{"compound", rename("x", ""), compound, "compound"},
 		{"a long name", rename(strings.Repeat("x", 217), ""), []record{begin(nil), end()}, "the limit is 223"},
@@ -365,6 +370,8 @@ func TestRecompressEmbedded(t *testing.T) {
 		text string
 	}{
 		{"larger than its data", []record{object(8, 19, 512), e}, "37 bytes of data in 43"},
+		{"out of order", []record{object(8, 19, 512), write(8, 19, 1024, words(512)), e}, "object 8 at 0x400 came before it"},
+		{"part of a block", []record{object(8, 19, 1024), e}, "512 bytes at 0x0: not one block of 1024"},
 		{"unknown object", []record{e}, "there is no OBJECT before it"},
 		{"other type", []record{object(8, 19, 512), embed(func(e *stream.WriteEmbedded) { e.EmbedType = 1 })}, "embedded type 1"},
 		{"larger than its block", []record{object(8, 19, 512), embed(func(e *stream.WriteEmbedded) { e.LSize = 513 })}, "513 bytes of data in a block of 512"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -58,6 +59,7 @@ type recompressor struct {
 	to       block.Compression
 	features stream.Features
 	objects  recentObjects
+	written  [2]uint64 // object and offset of the latest data
 }
 
 // recentObjects are the OBJECTs that data may follow for: senders announce up to 32, those of
@@ -148,17 +150,21 @@ func (p *recompressor) fill(b *batch, budget int) error {
 			if rec.HeaderType == stream.Substream {
 				rec.Features = rec.Features&^compressionFeatures | p.features
 			}
-			p.objects = recentObjects{}
+			p.objects, p.written = recentObjects{}, [2]uint64{}
 		case *stream.Object:
 			p.objects.add(*rec)
 		case *stream.Write:
 			object := p.objects.find(rec.Object)
 			j.object, j.blockSize = rec.ObjType, uint64(object.BlockSize)
 			b.cost += int(rec.LogicalSize)
+			p.written = [2]uint64{rec.Object, rec.Offset}
 		case *stream.WriteEmbedded:
 			object := p.objects.find(rec.Object)
 			if object.Object == 0 {
 				return p.r.Fault(errors.New("there is no OBJECT before it"))
+			}
+			if err := p.checkEmbedded(rec, object.BlockSize); err != nil {
+				return p.r.Fault(err)
 			}
 			j.object, j.blockSize = object.ObjType, uint64(object.BlockSize)
 			b.cost += int(rec.Length)
@@ -167,6 +173,20 @@ func (p *recompressor) fill(b *batch, budget int) error {
 		}
 		b.jobs = append(b.jobs, j)
 	}
+	return nil
+}
+
+// checkEmbedded tells whether receivers do with a WRITE what they do with an embedded block:
+// WRITEs must ascend, and cover a block to replace all of it.
+func (p *recompressor) checkEmbedded(e *stream.WriteEmbedded, blockSize uint32) error {
+	at := [2]uint64{e.Object, e.Offset}
+	switch {
+	case slices.Compare(at[:], p.written[:]) < 0:
+		return fmt.Errorf("data of object %d at %#x came before it, and receivers refuse a WRITE in its place", p.written[0], p.written[1])
+	case e.Length != uint64(blockSize) || e.Offset%e.Length != 0:
+		return fmt.Errorf("%d bytes at %#x: not one block of %d", e.Length, e.Offset, blockSize)
+	}
+	p.written = at
 	return nil
 }
 
