@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -13,6 +14,10 @@ import (
 func main() {
 	os.Setenv(required.Variable, "1")
 	dirs, err := reference.Prepare()
+	chains, chainsErr := reference.PrepareChains(1)
+	if err = errors.Join(err, chainsErr); chainsErr == nil {
+		dirs = append(dirs, chains)
+	}
 	for _, dir := range dirs {
 		fmt.Println(dir)
 	}
