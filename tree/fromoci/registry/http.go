@@ -27,7 +27,8 @@ const (
 	maxWait  = time.Minute // that a registry may ask for
 )
 
-func newTransport(opts Options) *gate {
+// newTransport returns the way to a registry, whose host may have a port.
+func newTransport(registry string, opts Options) *gate {
 	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
@@ -41,31 +42,50 @@ func newTransport(opts Options) *gate {
 	if opts.Insecure {
 		t.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
 	}
-	return &gate{RoundTripper: t, insecure: opts.Insecure}
+	return &gate{RoundTripper: t, insecure: opts.Insecure, local: isLoopback((&url.URL{Host: registry}).Hostname())}
 }
 
-// gate lets plain HTTP through to where nobody can listen only. It keeps what a server that is busy
+// gate lets plain HTTP through to where nobody can listen only: from a registry of this host to this
+// host. Another registry must not lead there, with credentials in plain text for whoever has the
+// port, whatever is allowed otherwise. It keeps what a server that is busy
 // said of when to ask again, which the library does not tell.
 type gate struct {
 	http.RoundTripper
 	insecure bool
+	local    bool         // the registry is on this host
 	after    atomic.Int64 // of the last response, a time.Duration
 }
 
-var errPlain = errors.New("plain HTTP is not used over a network")
+var (
+	errPlain = errors.New("plain HTTP is not used over a network")
+	errLocal = errors.New("a registry elsewhere leads to this host over plain HTTP")
+)
 
 func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" && !g.insecure && !isLoopback(req.URL.Hostname()) {
+	if err := g.check(req.URL); err != nil {
 		if req.Body != nil {
 			req.Body.Close()
 		}
-		return nil, source.WithHint(fmt.Errorf("%s: %w", req.URL.Host, errPlain), "--insecure allows it")
+		return nil, err
 	}
 	resp, err := g.RoundTripper.RoundTrip(req)
 	if err == nil {
 		g.after.Store(int64(retryAfter(resp.Header.Get("Retry-After"))))
 	}
 	return resp, err
+}
+
+func (g *gate) check(u *url.URL) error {
+	here := isLoopback(u.Hostname())
+	switch {
+	case u.Scheme == "https" || here && g.local:
+		return nil
+	case here:
+		return fmt.Errorf("%s: %w", u.Host, errLocal)
+	case g.insecure:
+		return nil
+	}
+	return source.WithHint(fmt.Errorf("%s: %w", u.Host, errPlain), "--insecure allows it")
 }
 
 func isLoopback(host string) bool {

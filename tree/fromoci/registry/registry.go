@@ -6,7 +6,7 @@
 //
 // Registries speak HTTPS. Plain HTTP is taken from a loopback address only, unless
 // [Options.Insecure] is set; that goes for the servers of tokens and blobs, too, that a registry
-// leads to. A body that is cut, or stalls for a minute, is resumed where it ended, and a registry
+// leads to. Only a registry at a loopback address may lead to one over plain HTTP. A body that is cut, or stalls for a minute, is resumed where it ended, and a registry
 // that is busy is asked again after the time it asks for, up to a minute, five times.
 //
 // Credentials are those of the options, or of Docker's configuration ($DOCKER_CONFIG, or
@@ -124,7 +124,7 @@ func (r *Repository) connect(ctx context.Context) error {
 			return fmt.Errorf("credentials of Docker's configuration: %w", err)
 		}
 	}
-	r.gate = newTransport(r.opts)
+	r.gate = newTransport(r.ref.Context().RegistryStr(), r.opts)
 	base := transport.NewUserAgent(r.gate, "imagetools")
 	scopes := []string{r.ref.Context().Scope(transport.PullScope)}
 	return r.again(ctx, func() error {
