@@ -16,6 +16,13 @@ const (
 	Unknown Attr = 0xFFFF           // any other
 )
 
+// LastFixed is the last attribute whose number kernels know without looking into the tables: all
+// up to it are numbered as here, or kernels take one for another.
+const LastFixed = ZnodeACL
+
+// lengths are those of later attributes.
+var lengths = map[Attr]int{DXattr: 0, ProjID: 8}
+
 // Tables tell how one file system lays out its attributes.
 type Tables struct {
 	attributes map[uint64]column
@@ -41,8 +48,8 @@ func NewTables(registry, layouts []zap.Entry) (*Tables, error) {
 		byName[a.name] = Attr(i)
 	}
 	for _, e := range registry {
-		if len(e.Values) != 1 {
-			return nil, fmt.Errorf("attribute %q: %d values", e.Name, len(e.Values))
+		if len(e.Values) != 1 || e.IntSize != 8 {
+			return nil, fmt.Errorf("attribute %q: %d values of %d bytes", e.Name, len(e.Values), e.IntSize)
 		}
 		number, c := e.Values[0]&0xFFFF, column{Unknown, int(e.Values[0] >> 24 & 0xFFFF)}
 		if a, ok := byName[e.Name]; ok {
@@ -50,6 +57,9 @@ func NewTables(registry, layouts []zap.Entry) (*Tables, error) {
 			if a < attrCount && int(attributes[a].length) != c.length {
 				return nil, fmt.Errorf("attribute %q: length %d, not %d", e.Name, c.length, attributes[a].length)
 			}
+		}
+		if want, ok := lengths[c.attr]; ok && want != c.length {
+			return nil, fmt.Errorf("attribute %q: length %d, not %d", e.Name, c.length, want)
 		}
 		if _, ok := t.attributes[number]; ok {
 			return nil, fmt.Errorf("attribute %q: its number %d is another's", e.Name, number)
@@ -61,8 +71,14 @@ func NewTables(registry, layouts []zap.Entry) (*Tables, error) {
 	}
 	for _, e := range layouts {
 		n, err := strconv.ParseUint(e.Name, 10, 16)
-		if err != nil {
-			return nil, fmt.Errorf("layout %q: no number", e.Name)
+		if err != nil || strconv.FormatUint(n, 10) != e.Name {
+			return nil, fmt.Errorf("layout %q: not a number as kernels write it", e.Name)
+		}
+		if n < firstLayout || n > lastLayout {
+			return nil, fmt.Errorf("layout %d: not one of %d to %d", n, firstLayout, lastLayout)
+		}
+		if e.IntSize != 2 {
+			return nil, fmt.Errorf("layout %d: integers of %d bytes, not 2", n, e.IntSize)
 		}
 		for _, a := range e.Values {
 			if _, ok := t.attributes[a]; !ok {

@@ -114,7 +114,11 @@ var layouts = [][]Attr{
 	{DACLACEs, Symlink, Xattr},
 }
 
-const firstLayout = 2 // 0 and 1 are reserved
+// Numbers of layouts: kernels have 0 and 1 themselves, and a buffer has ten bits for one.
+const (
+	firstLayout = 2
+	lastLayout  = 1<<10 - 1
+)
 
 // Layouts is the content of the SA_ATTR_LAYOUTS object: number in decimal → attributes.
 func Layouts() zap.Entries {

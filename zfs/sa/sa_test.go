@@ -331,3 +331,27 @@ func TestTables(t *testing.T) {
 		t.Error("attributes that the file system does not have were encoded")
 	}
 }
+
+// Layouts have one spelling, and numbers that kernels have not given away: another is taken for one
+// that is there already.
+func TestLayoutNumbers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		size int
+		want string
+	}{
+		{"2", 2, ""}, {"1023", 2, ""}, {"02", 2, "not a number"}, {"+2", 2, "not a number"}, {" 2", 2, "not a number"}, {"x", 2, "not a number"}, {"", 2, "not a number"},
+		{"0", 2, "layout 0"}, {"1", 2, "layout 1"}, {"1024", 2, "layout 1024"}, {"65538", 2, "not a number"}, {"2", 8, "integers of 8 bytes"},
+	} {
+		_, err := sa.NewTables(sa.Registry(), []zap.Entry{{Name: tt.name, IntSize: tt.size, Values: []uint64{5}}})
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("layout %q of %d bytes: error %v, want %q", tt.name, tt.size, err, tt.want)
+		}
+	}
+	for _, name := range []string{"ZPL_DXATTR", "ZPL_PROJID"} {
+		if _, err := sa.NewTables([]zap.Entry{zap.Uint64(name, 20|16<<24)}, nil); err == nil {
+			t.Errorf("%s of 16 bytes is taken", name)
+		}
+	}
+}

@@ -17,6 +17,7 @@ const (
 	microNameOff  = 14
 	microMaxName  = 49   // and a NUL
 	microMaxCount = 2047 // entries of a block of 128 KiB
+	microMaxLarge = 1 << 20
 )
 
 // Fat ZAP as written: blocks of 16 KiB. The reader takes the shift from the object.
@@ -34,10 +35,11 @@ const (
 	chunkArray  = 251
 	chunkFree   = 253
 	noChunk     = 0xFFFF
-	maxName     = 1023 // bytes; 255 but for the longname feature
-	maxValue    = 8192 // bytes of a value
-	maxTblShift = 26   // bits of prefix that the pointer table may have
-	maxShift    = 20   // of a block: chunks of larger ones could not be numbered in 16 bits
+	maxName     = 1023      // bytes; 255 but for the longname feature
+	maxValue    = 8192      // bytes of a value
+	maxTblShift = 26        // bits of prefix that the pointer table may have
+	maxCD       = 1<<16 - 1 // kernels keep 16 bits in micro ZAPs, take the lowest that is free, and count on from the last
+	maxShift    = 20        // of a block: chunks of larger ones could not be numbered in 16 bits
 )
 
 func hashEntries(shift uint) int { return 1 << (shift - 5) }

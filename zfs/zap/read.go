@@ -38,8 +38,13 @@ func Read(blocks Blocks, order binary.ByteOrder, fn func(Entry) error) error {
 }
 
 func readMicro(b []byte, order binary.ByteOrder, fn func(Entry) error) error {
-	salt := order.Uint64(b[8:])
-	normalized := order.Uint64(b[16:]) != 0
+	if len(b) > microMaxLarge {
+		return fmt.Errorf("micro ZAP of %d bytes: the limit is %d", len(b), microMaxLarge)
+	}
+	salt, form := order.Uint64(b[8:]), Form(order.Uint64(b[16:]))
+	if !form.Valid() {
+		return fmt.Errorf("micro ZAP: normalization %#x does not exist", uint64(form))
+	}
 	seen := make(map[ident]bool)
 	for i := 1; i < len(b)/microEntry; i++ {
 		e := b[i*microEntry:][:microEntry]
@@ -50,8 +55,12 @@ func readMicro(b []byte, order binary.ByteOrder, fn func(Entry) error) error {
 		if !found {
 			return fmt.Errorf("entry %d: name without end", i)
 		}
-		if !normalized {
-			k := ident{Hash(salt, name), order.Uint32(e[8:])}
+		cd := order.Uint32(e[8:])
+		if cd >= maxCD {
+			return fmt.Errorf("entry %d %q: collision number %d: the limit is %d", i, name, cd, maxCD-1)
+		}
+		if hash, ok := form.hash(salt, name); ok {
+			k := ident{hash, cd}
 			if seen[k] {
 				return fmt.Errorf("entry %d %q: hash and cd of another entry", i, name)
 			}
@@ -103,7 +112,8 @@ type fatReader struct {
 	order   binary.ByteOrder
 	shift   uint // of the block size
 	salt    uint64
-	normal  bool   // names are normalized before they are hashed: their hash is not checked
+	form    Form   // that names get before they are hashed
+	wide    bool   // hashes are of another kind, and are not checked
 	used    []bool // chunks of the present leaf
 	entries uint64
 	fn      func(Entry) error
@@ -123,7 +133,10 @@ func readFat(head []byte, blocks Blocks, order binary.ByteOrder, fn func(Entry) 
 		return fmt.Errorf("flags %#x: keys that are no strings", order.Uint64(head[96:]))
 	}
 	r.salt = order.Uint64(head[80:])
-	r.normal = order.Uint64(head[88:]) != 0 || order.Uint64(head[96:]) != 0
+	r.form, r.wide = Form(order.Uint64(head[88:])), order.Uint64(head[96:]) != 0
+	if !r.form.Valid() {
+		return fmt.Errorf("normalization %#x does not exist", uint64(r.form))
+	}
 	want := order.Uint64(head[72:])
 	leaves, err := r.leaves(head, blocks)
 	if err != nil {
@@ -240,6 +253,9 @@ func (r *fatReader) leaf(b []byte) error {
 				return fmt.Errorf("bucket %d: %w", bucket, err)
 			}
 			hash, cd := r.order.Uint64(c[16:]), r.order.Uint32(c[12:])
+			if cd >= maxCD {
+				return fmt.Errorf("chunk %d: collision number %d: the limit is %d", i, cd, maxCD-1)
+			}
 			if want := hash << bits >> (64 - (r.shift - 5)); uint64(bucket) != want {
 				return fmt.Errorf("chunk %d: in bucket %d, not in %d", i, bucket, want)
 			}
@@ -294,7 +310,7 @@ func (r *fatReader) entry(b, c []byte, prefix uint64, bits uint) error {
 		return fmt.Errorf("name %q of %d bytes", raw, nameLen)
 	}
 	hash := r.order.Uint64(c[16:])
-	if !r.normal && hash != Hash(r.salt, name) {
+	if own, ok := r.form.hash(r.salt, name); ok && !r.wide && hash != own {
 		return fmt.Errorf("%q: hash %#x is not its own", name, hash)
 	}
 	if bits > 0 && hash>>(64-bits) != prefix {
@@ -313,16 +329,21 @@ func (r *fatReader) entry(b, c []byte, prefix uint64, bits uint) error {
 	return r.fn(Entry{Name: name, IntSize: size, Values: values})
 }
 
-// array reads n bytes from a chain of array chunks.
+// array reads n bytes from a chain of array chunks, which must end where they do: kernels follow
+// it to its end, wherever that is.
 func (r *fatReader) array(b []byte, first uint16, n int) ([]byte, error) {
 	out := make([]byte, 0, n+chunkData)
-	for i := first; len(out) < n; {
+	i := first
+	for len(out) < n {
 		c, err := r.chunk(b, i, chunkArray)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, c[1:1+chunkData]...)
 		i = r.order.Uint16(c[22:])
+	}
+	if i != noChunk {
+		return nil, fmt.Errorf("the chain goes on behind its %d bytes, to chunk %d", n, i)
 	}
 	return out[:n], nil
 }

@@ -402,6 +402,16 @@ func TestHostileFat(t *testing.T) {
 			le.PutUint16(b[1][chunks+24+22:], 1)
 		}, "in two chains"},
 		{"name that ends early", u16(1, chunks+6, 100), "chunk 65535 of 638"},
+		{"name that goes on", func(b [][]byte) {
+			b[1][chunks+100*24] = 251
+			le.PutUint16(b[1][chunks+100*24+22:], 0xFFFF)
+			le.PutUint16(b[1][chunks+24+22:], 100)
+		}, "the chain goes on behind its 2 bytes, to chunk 100"},
+		{"value that goes on", u16(1, chunks+2*24+22, 100), "the chain goes on behind its 2 bytes, to chunk 100"},
+		{"value of nothing that goes on", u16(1, chunks+10, 0), "the chain goes on behind its 0 bytes"},
+		{"collision number", func(b [][]byte) { le.PutUint32(b[1][chunks+12:], 0xFFFF) }, "collision number 65535"},
+		{"normalization", u64(0, 88, 0x30), "normalization 0x30"},
+		{"name in another case", u64(0, 88, 2), "is not its own"},
 		{"name of 1 byte", u16(1, chunks+6, 1), "name of 1 bytes"},
 		{"name of 65535 bytes", u16(1, chunks+6, 65535), "name of 65535 bytes"},
 		{"name with NUL", u16(1, chunks+6, 3), "name"},
@@ -455,6 +465,15 @@ func TestHostileMicro(t *testing.T) {
 		{"short", func(b []byte) []byte { return b[:511] }, "511 bytes"},
 		{"name without end", func(b []byte) []byte { copy(b[64+14:], long(50)); return b }, "name without end"},
 		{"equal hash and cd", func(b []byte) []byte { copy(b[192:], b[64:128]); return b }, "hash and cd of another entry"},
+		{"equal when normalized", func(b []byte) []byte {
+			b[16] = 0x12
+			copy(b[64+14:], "name\x00")
+			copy(b[192+14:], "NAME\x00")
+			return b
+		}, "hash and cd of another entry"},
+		{"normalization", func(b []byte) []byte { b[16] = 0x4; return b }, "normalization 0x4"},
+		{"collision number", func(b []byte) []byte { le.PutUint32(b[64+8:], 0xFFFF); return b }, "collision number 65535"},
+		{"too large", func(b []byte) []byte { return append(b, make([]byte, 1<<20)...) }, "the limit is 1048576"},
 	} {
 		block := tt.edit(build(t, numbered(3, "%d"), salt)[0])
 		if _, err := read([][]byte{block}); err == nil || !strings.Contains(err.Error(), tt.want) {
