@@ -325,6 +325,7 @@ func (v *verifier) volume(in *Input, s *objset.Snapshot, im *imageVerifier) {
 	if err != nil {
 		fault(zpl.Damage, 2, "%v", err)
 	}
+	zpl.CheckTable(v.x, s, props, 0, func(sev zpl.Severity, format string, args ...any) { fault(sev, 2, format, args...) })
 	for o := range s.Objects() {
 		if o.Number > 2 {
 			fault(zpl.Warning, o.Number, "a volume has no such object, of type %s", stream.ObjTypeName(o.Type))

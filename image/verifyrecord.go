@@ -29,9 +29,9 @@ type recordVerifier struct {
 	base  int64 // bytes of the streams before this one
 
 	begin     *stream.Begin
-	substream int    // that begin is of, from 1
-	last      uint64 // number that the latest OBJECT takes up, with all its slots
-	writeAt   [2]uint64
+	substream int                           // that begin is of, from 1
+	last      uint64                        // number that the latest OBJECT takes up, with all its slots
+	data      dataPlace                     // the latest
 	size      struct{ object, size uint64 } // of the file that data belongs to
 	embedded  []embeddedAt
 

@@ -18,6 +18,8 @@ const (
 	slotSize       = 512
 	maxSlots       = 32
 	maxChecksum    = 14 // blake3, the last of OpenZFS 2.2
+	lastOldSum     = 8  // sha256: those above are told from it by features of pools
+	maxSnapshot    = 255 - len("zones/00000000-0000-0000-0000-000000000000-partial@")
 	dnodesOfRange  = 32
 	objectTypes    = 54   // that have numbers of their own
 	selfDescribing = 0x80 // flag of types that describe themselves
@@ -50,7 +52,7 @@ func (r *recordVerifier) record(sr *stream.Reader, rec stream.Record) error {
 		r.checkWrite(rec, raw)
 	case *stream.WriteByref:
 		r.need(stream.FeatureDedup)
-		r.checkOrder(rec.Object, rec.Offset)
+		r.checkOrder(rec.Object, rec.Offset, rec.Length)
 		r.checkRange(rec.Offset, rec.Length)
 		r.checkRange(rec.RefOffset, rec.Length)
 	case *stream.WriteEmbedded:
@@ -81,7 +83,7 @@ func (r *recordVerifier) record(sr *stream.Reader, rec stream.Record) error {
 const toEnd = 1<<64 - 1 // length of a FREE that reaches to the end
 
 func (r *recordVerifier) checkBegin(b *stream.Begin) {
-	r.begin, r.last, r.writeAt = b, 0, [2]uint64{}
+	r.begin, r.last, r.data = b, 0, dataPlace{}
 	r.size.object = 0
 	if b.HeaderType != stream.Substream {
 		return
@@ -91,8 +93,13 @@ func (r *recordVerifier) checkBegin(b *stream.Begin) {
 	switch {
 	case !ok:
 		r.damaged("the name %q has no '@': receivers refuse it", b.ToName)
-	case dataset == "" || snapshot == "" || strings.ContainsAny(snapshot, "@/"):
-		r.damaged("the name %q is none of a snapshot", b.ToName)
+	case dataset == "" || !validSnapshot(snapshot):
+		r.damaged("%q is not the name of a snapshot: receivers refuse it", b.ToName)
+	case len(snapshot) > maxSnapshot:
+		r.damaged("the name of the snapshot has %d bytes: in zones/UUID-partial %d have room", len(snapshot), maxSnapshot)
+	}
+	if b.Flags&stream.FlagClone != 0 && b.FromGUID == 0 {
+		r.damaged("a full stream with the flag CLONE: receivers refuse it")
 	}
 	if b.Objset != stream.ObjsetZFS && b.Objset != stream.ObjsetZvol {
 		r.damaged("%v: neither a file system nor a volume", b.Objset)
@@ -109,6 +116,13 @@ func (r *recordVerifier) checkBegin(b *stream.Begin) {
 	if b.Features&stream.FeatureRedacted != 0 {
 		r.fault(zpl.Warning, "the stream is redacted: parts of files are missing on purpose")
 	}
+}
+
+// validSnapshot tells whether a name is one that a snapshot can have (zfs_component_namecheck).
+func validSnapshot(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("-_.: ", c)
+	})
 }
 
 // checkGUID compares the guid in a record with that of its stream.
@@ -163,12 +177,11 @@ func (r *recordVerifier) checkObject(o *stream.Object, raw bool) {
 	room := bonusRoom + (slots-1)*slotSize
 	spill := o.Flags&stream.FlagObjectSpill != 0
 	switch {
+	case r.announcedBefore(o):
 	case o.Object <= r.last:
-		if r.last >= o.Object+uint64(slots) {
-			r.fault(zpl.Warning, "it comes after object %d: no sender does that", r.last)
-		} else if o.DnSlots > 1 {
-			r.damaged("it takes the slots of object %d", r.last)
-		}
+		r.fault(zpl.Warning, "it comes after object %d: no sender does that, and kernels for debugging stop at it", r.last)
+	}
+	switch {
 	case o.ObjType == stream.ObjNone || !validType(o.ObjType):
 		r.damaged("object type %d", o.ObjType)
 	case !validType(o.BonusType):
@@ -190,9 +203,7 @@ func (r *recordVerifier) checkObject(o *stream.Object, raw bool) {
 		r.damaged("a bonus of %d bytes lies over the pointer to the spill block: %d fit beside it", o.BonusLen, room-spillPointer)
 	}
 	r.checkBlockSize(uint64(o.BlockSize))
-	if int(o.Checksum) > maxChecksum || o.Compress > uint8(block.Zstd) {
-		r.damaged("dnode with checksum %d and compression %d", o.Checksum, o.Compress)
-	}
+	r.checkAlgorithms(o)
 	if spill && r.begin.Flags&stream.FlagSpillBlock == 0 {
 		r.damaged("a spill block in a stream without the flag SPILL_BLOCK")
 	}
@@ -212,24 +223,16 @@ func (r *recordVerifier) checkBlockSize(size uint64) {
 
 // object is what the stream said of an object so far, nil if nothing; the record will then be
 // refused.
-func (r *recordVerifier) object(n uint64) *objset.Object {
-	all := r.v.x.Snapshots()
-	return all[len(all)-1].Object(n)
-}
+func (r *recordVerifier) object(n uint64) *objset.Object { return r.snapshot().Object(n) }
 
-// checkOrder checks what receivers ask for since they can resume: data ascends by object and
-// offset.
-func (r *recordVerifier) checkOrder(object, offset uint64) {
-	last := r.writeAt
-	if object < last[0] || object == last[0] && offset < last[1] {
-		r.damaged("out of order: data of object %d at %#x came before, and receivers refuse it", last[0], last[1])
-		return
-	}
-	r.writeAt = [2]uint64{object, offset}
+// snapshot is the one that is read.
+func (r *recordVerifier) snapshot() *objset.Snapshot {
+	all := r.v.x.Snapshots()
+	return all[len(all)-1]
 }
 
 func (r *recordVerifier) checkWrite(w *stream.Write, raw bool) {
-	r.checkOrder(w.Object, w.Offset)
+	r.checkOrder(w.Object, w.Offset, w.LogicalSize)
 	r.checkRange(w.Offset, w.LogicalSize)
 	r.checkBlockSize(w.LogicalSize)
 	if w.Offset%stream.MinBlockSize != 0 {
@@ -245,9 +248,13 @@ func (r *recordVerifier) checkWrite(w *stream.Write, raw bool) {
 		size := uint64(o.BlockSize)
 		if size&(size-1) != 0 && w.Offset+w.LogicalSize > size {
 			r.damaged("data behind the first block of %d bytes, which is no power of two: kernels stop when they read it", size)
-		} else if w.LogicalSize != size && w.LogicalSize != uint64(o.Announced) && (size != stream.OldMaxBlock || w.LogicalSize > size) {
-			// Larger blocks that were split for the stream end in a short WRITE.
-			r.fault(zpl.Warning, "%d bytes in an object with blocks of %d: no sender does that, and kernels for debugging stop at it", w.LogicalSize, size)
+		} else if w.LogicalSize == size && w.Offset%size != 0 {
+			r.damaged("a block of %d bytes that does not begin at a multiple of that", size)
+		} else if w.LogicalSize != size && w.LogicalSize != uint64(o.Announced) {
+			r.checkPiece(w, size)
+		}
+		if w.Compression != 0 && w.ObjType != stream.ObjPlainFile && w.ObjType != stream.ObjZvol {
+			r.damaged("metadata is compressed, which no sender does: hosts of another byte order cannot read it")
 		}
 	}
 	c := block.Compression(w.Compression)
@@ -267,20 +274,6 @@ func (r *recordVerifier) checkWrite(w *stream.Write, raw bool) {
 		if c == block.Zstd {
 			r.need(stream.FeatureZstd)
 		}
-	}
-}
-
-func (r *recordVerifier) checkEmbedded(w *stream.WriteEmbedded) {
-	r.need(stream.FeatureEmbedData)
-	r.checkRange(w.Offset, w.Length)
-	r.checkBlockSize(w.Length)
-	r.embedded = append(r.embedded, embeddedAt{w.Object, w.Offset, r.r.Record(), r.base + r.r.Offset(), int32(r.substream)})
-	o := r.object(w.Object)
-	if o == nil {
-		return
-	}
-	if size := uint64(o.BlockSize); size&(size-1) != 0 && w.Offset+w.Length > size {
-		r.damaged("data behind the first block of %d bytes, which is no power of two: kernels stop when they read it", size)
 	}
 }
 

@@ -226,7 +226,7 @@ var crafted = []craftedFault{
 	}},
 	{name: "large block unannounced", object: "root/empty", path: "root/empty", want: "does not announce LARGE_BLOCKS",
 		edit: func(e *editor) { e.rec("root/empty").BlockSize = 256 << 10 }},
-	{name: "slots unannounced", object: "root/fifo", path: "root/fifo", want: "does not announce LARGE_DNODE",
+	{name: "slots unannounced", object: "root/fifo", want: "does not announce LARGE_DNODE",
 		edit: func(e *editor) { e.rec("root/fifo").DnSlots = 2 }, real: stops},
 	{name: "fields of raw streams", object: "root/file", path: "root/file", want: "fields of raw streams", real: stops,
 		edit: func(e *editor) { e.rec("root/file").NLevels = 1 }},

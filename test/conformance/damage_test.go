@@ -82,10 +82,7 @@ func compressed(t testing.TB) []byte {
 	e.number = object
 	e.begin().Features |= stream.FeatureCompressed | stream.FeatureLZ4 | stream.FeatureEmbedData
 	e.compress("root/big")
-	i := e.write("root/other")
-	e.recs[i] = editedRecord{&stream.WriteEmbedded{
-		Object: object["root/other"], Length: 512, ToGUID: e.begin().ToGUID, LSize: 13, PSize: 13,
-	}, []byte("another file\n")}
+	e.embedded("root/other")
 	return e.bytes(t)
 }
 

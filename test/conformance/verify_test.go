@@ -215,7 +215,7 @@ var le = binary.LittleEndian
 
 // Places of attributes in a bonus buffer of ours.
 const (
-	atMode, atSize, atUID, atParent, atFlags, atMTime, atLinks = 8, 16, 32, 48, 56, 80, 128
+	atMode, atSize, atGen, atUID, atParent, atFlags, atMTime, atLinks = 8, 16, 24, 32, 48, 56, 80, 128
 )
 
 // base is a small stream with one of each, and the numbers of its objects by path.
@@ -247,7 +247,7 @@ func TestVerifyCrafted(t *testing.T) {
 	if res := verifyBytes(t, data); len(res.Faults) > 0 {
 		t.Fatalf("the stream before it is edited:\n%s", list(res.Faults))
 	}
-	for _, test := range crafted {
+	for _, test := range slices.Concat(crafted, craftedKernel) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			e := newEditor(t, data)
@@ -277,7 +277,7 @@ func TestVerifyCrafted(t *testing.T) {
 			if err := os.WriteFile(path, damaged, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := judge.Verdict([]string{path}, oracle.JudgeOptions{NoZDB: true, Timeout: 20 * time.Second})
+			_, err := judge.Verdict([]string{path}, oracle.JudgeOptions{NoZDB: true, Timeout: 40 * time.Second})
 			var faults *oracle.FaultError
 			// Some faults make the listing one that cannot be, such as of a name that is there twice.
 			taken := err == nil || errors.As(err, &faults) || strings.Contains(err.Error(), "judge's listing")

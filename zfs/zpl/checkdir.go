@@ -21,7 +21,7 @@ func (c *checker) checkDir(i int) {
 		return // told before
 	}
 	d := dirCheck{c: c, dir: i, seed: maphash.MakeSeed()}
-	c.checkZAP(i)
+	c.checkZAP(i, c.f.form())
 	if err := c.f.zap(z.Object, d.entry); err != nil {
 		c.nodes[i].set(isBroken)
 		c.fault(i, Damage, "directory: %v", err)

@@ -1,11 +1,13 @@
 package zpl
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"imagetools/zfs/nvlist"
+	"imagetools/zfs/sa"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zap"
 )
@@ -25,6 +27,11 @@ func (c *checker) checkMaster() {
 	c.nodes[at].set(isUsed)
 	if t := c.objects[at].Type; t != stream.ObjMasterNode {
 		c.fault(at, Damage, "it is the master node, but its type is %s", stream.ObjTypeName(t))
+	}
+	c.checkZAP(at, 0)
+	c.checkNumbers(at)
+	if !zap.Form(c.f.master["normalization"]).Valid() {
+		c.fault(at, Damage, "master node: normalization %#x does not exist", c.f.master["normalization"])
 	}
 	for name, value := range c.f.master {
 		if largest, ok := masterNumbers[name]; ok {
@@ -48,6 +55,9 @@ func (c *checker) checkMaster() {
 	if c.f.version >= 5 && c.f.tables == nil {
 		c.fault(at, Damage, "master node: SA_ATTRS is missing in version %d of the file system", c.f.version)
 	}
+	if _, ok := c.f.master["SA_ATTRS"]; ok && c.f.version < 5 {
+		c.fault(at, Damage, "master node: SA_ATTRS in version %d of the file system: kernels stop when they mount it", c.f.version)
+	}
 	if c.f.tables != nil {
 		if err := c.checkTables(c.f.master["SA_ATTRS"]); err != nil {
 			c.fault(at, Damage, "system attributes: %v", err)
@@ -58,12 +68,30 @@ func (c *checker) checkMaster() {
 	}
 }
 
+// checkNumbers checks that a table has nothing but numbers, of which kernels read it.
+func (c *checker) checkNumbers(i int) {
+	// What else is wrong with the table is told elsewhere.
+	_ = c.f.zap(c.numbers[i], func(e zap.Entry) error {
+		if e.IntSize != 8 || len(e.Values) != 1 {
+			c.fault(i, Damage, "entry %q: %d integers of %d bytes, not one of 8", e.Name, len(e.Values), e.IntSize)
+		}
+		return nil
+	})
+}
+
 // checkTables checks what Open does not ask for: kernels make a table with as many rows as
 // there are attributes, and use the numbers and classes in it unchecked.
 func (c *checker) checkTables(master uint64) error {
 	tables, err := c.f.numbers(master)
 	if err != nil {
 		return err
+	}
+	if i := c.index(master); i >= 0 {
+		c.checkZAP(i, 0)
+		c.checkNumbers(i)
+		if t := c.objects[i].Type; t != stream.ObjSAMasterNode {
+			c.fault(i, Damage, "it is the table of SA_ATTRS, but its type is %s", stream.ObjTypeName(t))
+		}
 	}
 	for name, typ := range map[string]uint32{"REGISTRY": stream.ObjSARegistration, "LAYOUTS": stream.ObjSALayouts} {
 		i := c.index(tables[name])
@@ -74,10 +102,13 @@ func (c *checker) checkTables(master uint64) error {
 		if t := c.objects[i].Type; t != typ {
 			c.fault(i, Damage, "it is the table %s, but its type is %s", name, stream.ObjTypeName(t))
 		}
-		c.checkZAP(i)
+		c.checkZAP(i, 0)
 	}
 	registry := c.index(tables["REGISTRY"])
-	seen, count := make(map[uint64]bool), uint64(0)
+	seen, count, fixed := make(map[uint64]bool), uint64(0), make(map[string]uint64)
+	for a := range sa.LastFixed + 1 {
+		fixed[a.String()] = uint64(a)
+	}
 	err = c.f.zap(tables["REGISTRY"], func(e zap.Entry) error {
 		if len(e.Values) != 1 || e.IntSize != 8 {
 			return fmt.Errorf("attribute %q: no number", e.Name)
@@ -85,6 +116,10 @@ func (c *checker) checkTables(master uint64) error {
 		count++
 		v := e.Values[0]
 		seen[v&0xFFFF] = true
+		if n, ok := fixed[e.Name]; ok && n != v&0xFFFF {
+			c.fault(registry, Damage, "attribute %q has the number %d: kernels take it to be %d", e.Name, v&0xFFFF, n)
+		}
+		delete(fixed, e.Name)
 		if class := v >> 16 & 0xFF; class > maxSwapClass {
 			c.fault(registry, Damage, "attribute %q: byteswap class %d: the largest is %d", e.Name, class, maxSwapClass)
 		}
@@ -96,17 +131,23 @@ func (c *checker) checkTables(master uint64) error {
 	if err != nil {
 		return err
 	}
+	for name := range fixed {
+		c.fault(registry, Damage, "attribute %q is missing: kernels take another to be it", name)
+	}
 	for n := range count {
 		if !seen[n] {
 			c.fault(registry, Damage, "numbers of attributes are not contiguous: there are %d, but none is %d", count, n)
 			break
 		}
 	}
-	layouts := c.index(tables["LAYOUTS"])
-	return c.f.zap(tables["LAYOUTS"], func(e zap.Entry) error {
-		if e.IntSize != 2 && len(e.Values) > 0 {
-			c.fault(layouts, Damage, "layout %s: integers of %d bytes", e.Name, e.IntSize)
+	layouts, some := c.index(tables["LAYOUTS"]), false
+	defer func() {
+		if !some {
+			c.fault(layouts, Damage, "there is no layout: kernels do not mount the file system")
 		}
+	}()
+	return c.f.zap(tables["LAYOUTS"], func(e zap.Entry) error {
+		some = true
 		in := make(map[uint64]bool)
 		for _, a := range e.Values {
 			if in[a] {
@@ -146,14 +187,32 @@ func (c *checker) readDomains(number uint64) error {
 	if err != nil {
 		return fmt.Errorf("object %d: %w", number, err)
 	}
-	c.domains = make(map[uint64]bool)
-	lists, _ := list.Lookup("fuid_nvlist").(nvlist.Lists)
-	for _, l := range lists {
-		if n, ok := l.Lookup("fuid_idx").(nvlist.Number); ok {
-			c.domains[n.Bits] = true
-		}
+	c.domains, err = domainsOf(list)
+	if err != nil {
+		return fmt.Errorf("object %d: %w: kernels stop when they read it", number, err)
 	}
 	return nil
+}
+
+// domainsOf reads the list of domains, of which kernels take nothing to be missing, or there twice.
+func domainsOf(list nvlist.List) (map[uint64]bool, error) {
+	lists, ok := list.Lookup("fuid_nvlist").(nvlist.Lists)
+	if !ok {
+		return nil, errors.New("it has no list of domains")
+	}
+	numbers, names := make(map[uint64]bool), make(map[string]bool)
+	for i, l := range lists {
+		n, ok := l.Lookup("fuid_idx").(nvlist.Number)
+		name, named := l.Lookup("fuid_domain").(nvlist.String)
+		switch {
+		case !ok || n.Kind != nvlist.Uint64 || !named:
+			return nil, fmt.Errorf("domain %d has no number or no name", i)
+		case numbers[n.Bits] || names[string(name)]:
+			return nil, fmt.Errorf("domain %d, %q, is there twice", n.Bits, string(name))
+		}
+		numbers[n.Bits], names[string(name)] = true, true
+	}
+	return numbers, nil
 }
 
 const maxFUIDTable = 16 << 20
@@ -175,7 +234,7 @@ func (c *checker) checkQueue() {
 	if t := c.objects[queue].Type; t != stream.ObjUnlinkedSet {
 		c.fault(queue, Damage, "it is the delete queue, but its type is %s", stream.ObjTypeName(t))
 	}
-	c.checkZAP(queue)
+	c.checkZAP(queue, 0)
 	err := c.f.zap(number, func(e zap.Entry) error {
 		if len(e.Values) != 1 || e.IntSize != 8 || strconv.FormatUint(e.Values[0], 16) != strings.ToLower(e.Name) {
 			c.fault(queue, Damage, "delete queue: entry %q stands for object %d", e.Name, e.Values)

@@ -32,6 +32,9 @@ func (c *checker) checkObject(i int) {
 		n.set(isBroken)
 		return
 	}
+	if o.BonusType == stream.ObjSA && c.f.version < 5 {
+		c.fault(i, Damage, "it has system attributes, in version %d of the file system: kernels do not read them", c.f.version)
+	}
 	z, err := c.f.decode(o)
 	var raw rawNode
 	if err == nil {
@@ -46,6 +49,9 @@ func (c *checker) checkObject(i int) {
 	n.set(isNode)
 	if z.Flags&flagXattr != 0 {
 		n.set(isXattr)
+	}
+	if z.Gen == 0 {
+		c.fault(i, Damage, "its generation is 0: no kernel opens it")
 	}
 	c.checkMode(i, z, raw)
 	c.checkOwners(i, z)

@@ -129,6 +129,15 @@ func named(n uint64, words map[uint64]string) string {
 // Root is the object of the root directory.
 func (f *FS) Root() uint64 { return f.root }
 
+// form is how names in directories are compared.
+func (f *FS) form() zap.Form {
+	form := zap.Form(f.master["normalization"])
+	if f.master["casesensitivity"] != 0 {
+		form |= zap.FormUpper
+	}
+	return form
+}
+
 // zap calls fn for the entries of a ZAP object.
 func (f *FS) zap(n uint64, fn func(zap.Entry) error) error {
 	o := f.s.Object(n)
