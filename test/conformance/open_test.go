@@ -43,25 +43,34 @@ func open(t testing.TB, paths ...string) *image.Opened {
 // that has contents.
 func listOpened(t testing.TB, x *objset.Index, s *objset.Snapshot) listing.Listing {
 	t.Helper()
+	out, err := listSnapshot(x, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func listSnapshot(x *objset.Index, s *objset.Snapshot) (listing.Listing, error) {
 	out := listing.Listing{Entries: make(map[string]listing.Entry)}
 	if s.Begin.Objset == stream.ObjsetZvol {
 		v, err := zvol.Open(x, s)
 		if err != nil {
-			t.Fatal(err)
+			return out, err
 		}
 		out.Dataset.Size, out.Dataset.VolBlockSize = v.Size, int64(v.BlockSize)
-		if out.Dataset.SHA256, err = listing.Sum(v, v.Size, extentsOf(t, v)); err != nil {
-			t.Fatal(err)
+		extents, err := extentsOf(v)
+		if err == nil {
+			out.Dataset.SHA256, err = listing.Sum(v, v.Size, extents)
 		}
-		return out
+		return out, err
 	}
 	f, err := zpl.Open(x, s)
 	if err != nil {
-		t.Fatal(err)
+		return out, err
 	}
 	out.Dataset.ZPL, out.Dataset.Root = f.Version(), f.Root()
 	add := func(path string, z *zpl.Znode) error {
-		e, err := entryOf(t, f, z)
+		e, err := entryOf(f, z)
 		e.Path = listing.Escape(path)
 		out.Entries[e.Path] = e
 		return err
@@ -73,21 +82,17 @@ func listOpened(t testing.TB, x *objset.Index, s *objset.Snapshot) listing.Listi
 	if err == nil {
 		err = f.Walk(f.Root(), "", func(path string, _ zpl.DirEntry, z *zpl.Znode) error { return add(path, z) })
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return out, err
 }
 
-func extentsOf(t testing.TB, f tree.File) (all []listing.Extent) {
-	t.Helper()
+func extentsOf(f tree.File) (all []listing.Extent, err error) {
 	for off := int64(0); ; {
 		start, end, err := f.NextData(off)
 		if errors.Is(err, io.EOF) {
-			return all
+			return all, nil
 		}
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		all = append(all, listing.Extent{Offset: start, Length: end - start})
 		off = end
@@ -100,7 +105,7 @@ var listingTypes = map[tree.Mode]string{tree.TypeFile: listing.File, tree.TypeDi
 // redactedSum stands for contents that the stream does not have.
 const redactedSum = "redacted"
 
-func entryOf(t testing.TB, f *zpl.FS, z *zpl.Znode) (listing.Entry, error) {
+func entryOf(f *zpl.FS, z *zpl.Znode) (listing.Entry, error) {
 	e := listing.Entry{
 		Type: listingTypes[z.Mode.Type()], Mode: uint32(z.Mode.Perm()), UID: z.UID, GID: z.GID, Size: int64(z.Size),
 		MtimeSec: z.MTime.Sec, MtimeNsec: int64(z.MTime.Nsec), Links: z.Links, Ino: z.Object, Target: listing.Escape(z.Target),
@@ -114,8 +119,12 @@ func entryOf(t testing.TB, f *zpl.FS, z *zpl.Znode) (listing.Entry, error) {
 			break
 		}
 		file, err := f.Content(z).Open()
+		var extents []listing.Extent
 		if err == nil {
-			e.SHA256, err = listing.Sum(file, int64(z.Size), extentsOf(t, file))
+			extents, err = extentsOf(file)
+		}
+		if err == nil {
+			e.SHA256, err = listing.Sum(file, int64(z.Size), extents)
 		}
 		if err != nil {
 			return e, err

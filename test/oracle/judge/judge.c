@@ -3,10 +3,15 @@
  * of send streams into a pool on a sparse file, then list what arrived.
  *
  *	judge [-l] [-f] POOLFILE STREAM...
+ *	judge [-l] [-f] -s POOLFILE
  *
  * -l  the pool is of version 28: no feature flags
  * -f  the streams come from a real ZFS: do not insist on what it does not keep
  *     (parents of files that had hard links, owners with a domain index, ...)
+ * -s  read a chain of streams from each line of stdin, their paths with tabs between, and
+ *     receive it into datasets of its own. Refusals and faults go to stdout too, each a
+ *     line, and behind each chain comes a line "end". The program ends with its input, or
+ *     when an assertion aborts it.
  *
  * The listing, one JSON object per line, goes to stdout: for every snapshot
  * received a line with its facts, then one line per name. README.md has the
@@ -26,6 +31,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 #include <errno.h>
+#include <setjmp.h>
 #include <sys/stat.h>
 #include <openssl/evp.h>
 
@@ -57,20 +63,32 @@
 extern int zfs_nocacheflush;
 extern char *spa_config_path;
 
-static boolean_t legacy, foreign;
+static boolean_t legacy, foreign, serving;
 static int faults;
+static jmp_buf refusal;		/* serving: where a refusal leads to */
+
+/* Where refusals and faults are told. */
+static FILE *
+complaints(void)
+{
+	return (serving ? stdout : stderr);
+}
 
 static void __attribute__((noreturn, format(printf, 2, 3)))
 stop(int status, const char *fmt, ...)
 {
 	va_list ap;
 
+	FILE *f = status == 2 ? complaints() : stderr;
+
 	fflush(stdout);
-	fprintf(stderr, status == 2 ? "refused: " : "judge: ");
+	fprintf(f, status == 2 ? "refused: " : "judge: ");
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vfprintf(f, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	fputc('\n', f);
+	if (status == 2 && serving)
+		longjmp(refusal, 1);
 	/* The pool is scratch: nothing is worth an orderly end. */
 	_exit(status);
 }
@@ -82,11 +100,11 @@ fault(const char *fmt, ...)
 
 	if (++faults > MAX_FAULTS)
 		return;
-	fprintf(stderr, "fault: ");
+	fprintf(complaints(), "fault: ");
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vfprintf(complaints(), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	fputc('\n', complaints());
 }
 
 static void *
@@ -1232,8 +1250,9 @@ typedef struct received {
 	uint64_t	guid;
 } received_t;
 
-static received_t *received;
+static received_t *received;	/* of the present chain */
 static size_t nreceived;
+static size_t ndatasets;	/* that streams went into */
 
 static boolean_t
 read_record(zfs_file_t *fp, void *buf, size_t n)
@@ -1275,7 +1294,7 @@ receive(zfs_file_t *fp, dmu_replay_record_t *drr, boolean_t swap,
 		stop(2, "%s: invalid stream (bad snapshot name)", path);
 	snap = strdup(snap + 1);
 
-	snprintf(ds, sizeof (ds), POOL "/in/%zu", nreceived);
+	snprintf(ds, sizeof (ds), POOL "/in/%zu", ndatasets++);
 	if (from != 0) {
 		base = find_received(from);
 		if (base == NULL)
@@ -1396,13 +1415,36 @@ create_pool(const char *path)
 		stop(3, "creating a dataset: %s", errtext(err));
 }
 
+/* Receive the chains that stdin names, a line each. */
+static void
+serve(void)
+{
+	char *line = NULL, *path, *rest;
+	size_t cap = 0;
+
+	while (getline(&line, &cap, stdin) > 0) {
+		line[strcspn(line, "\n")] = 0;
+		nreceived = 0;
+		faults = 0;
+		if (setjmp(refusal) == 0) {
+			rest = line;
+			while ((path = strsep(&rest, "\t")) != NULL)
+				receive_file(path);
+		}
+		printf("end\n");
+		if (fflush(stdout) != 0)
+			stop(3, "writing: %s", strerror(errno));
+	}
+	free(line);
+}
+
 int
 main(int argc, char **argv)
 {
 	char pool[PATH_MAX];
 	int c, err;
 
-	while ((c = getopt(argc, argv, "lf")) != -1) {
+	while ((c = getopt(argc, argv, "lfs")) != -1) {
 		switch (c) {
 		case 'l':
 			legacy = B_TRUE;
@@ -1410,12 +1452,16 @@ main(int argc, char **argv)
 		case 'f':
 			foreign = B_TRUE;
 			break;
+		case 's':
+			serving = B_TRUE;
+			break;
 		default:
 			argc = 0;
 		}
 	}
-	if (argc - optind < 2) {
-		fprintf(stderr, "usage: judge [-l] [-f] POOLFILE STREAM...\n");
+	if (argc - optind < 2 - serving) {
+		fprintf(stderr, "usage: judge [-l] [-f] POOLFILE STREAM...\n"
+		    "       judge [-l] [-f] -s POOLFILE\n");
 		return (3);
 	}
 	if (argv[optind][0] == '/')
@@ -1429,6 +1475,10 @@ main(int argc, char **argv)
 	zfs_nocacheflush = 1;
 	kernel_init(SPA_MODE_READ | SPA_MODE_WRITE);
 	create_pool(pool);
+	if (serving) {
+		serve();
+		_exit(0);
+	}
 	for (int i = optind + 1; i < argc; i++)
 		receive_file(argv[i]);
 

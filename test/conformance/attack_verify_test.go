@@ -1,0 +1,187 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"imagetools/test/attack"
+	"imagetools/test/oracle"
+)
+
+// Mutants that verify does not call damaged are received by real ZFS, and listed as we list
+// them. What an assertion of the judge stops, verify must have warned of. In the full run the
+// kernel module of the guest, which has no assertions, takes all that the judge does not, and
+// some that verify calls sound. IMAGETOOLS_ATTACK_MUTANTS is another number of mutants, for a
+// run in several sittings with a seed each.
+func TestAttackVerify(t *testing.T) {
+	if !attack.Full() {
+		t.Parallel()
+	}
+	judge := oracle.RequireJudge(t)
+	seeds := mutantSeeds(t)
+	want, random := attack.Runs(t, 200, 20_000), attack.Seed(t)
+	keep := os.Getenv("IMAGETOOLS_ATTACK_KEEP") // a folder for the mutants that real ZFS does not take
+	if n, err := strconv.Atoi(os.Getenv("IMAGETOOLS_ATTACK_MUTANTS")); err == nil {
+		want = n
+	}
+
+	a := &verifyAttack{t: t, seeds: seeds, random: random, want: want, counts: make(map[string]int)}
+	var workers sync.WaitGroup
+	for range 2 {
+		workers.Go(func() { a.work(judge) })
+	}
+	workers.Wait()
+	for _, key := range slices.Sorted(maps.Keys(a.counts)) {
+		t.Logf("%6d %s", a.counts[key], key)
+	}
+	slices.SortFunc(a.suspects, func(x, y suspect) int { return x.m.number - y.m.number })
+	for _, s := range a.suspects {
+		if keep != "" {
+			name := filepath.Join(keep, fmt.Sprintf("%s-%d.zfs", s.m.seed.name, s.m.number))
+			if err := os.WriteFile(name, s.m.data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !s.onlyAsserts {
+			t.Errorf("%vreal ZFS: %s", s.m, s.why)
+		}
+	}
+	if attack.Full() {
+		a.askGuest()
+	}
+}
+
+// askGuest has the kernel module, which is built without assertions, receive all suspects and the
+// sound mutants that were kept.
+func (a *verifyAttack) askGuest() {
+	var list []*mutated
+	for _, s := range a.suspects {
+		list = append(list, s.m)
+	}
+	suspects := len(list)
+	list = append(list, a.sound...)
+	a.t.Logf("%d suspects and %d sound mutants for the guest", suspects, len(list)-suspects)
+	for i, why := range guestVerdicts(a.t, oracle.RequireGuest(a.t), list) {
+		a.t.Errorf("%vthe kernel: %s", list[i], why)
+	}
+}
+
+// soundForGuest is how many mutants that are received, and that verify calls sound, the guest
+// receives too.
+const soundForGuest = 300
+
+// verifyAttack is a run of the attack.
+type verifyAttack struct {
+	t      *testing.T
+	seeds  []mutantSeed
+	random uint64
+	want   int // mutants for the judge
+
+	mu       sync.Mutex
+	next     int // mutant
+	asked    int
+	counts   map[string]int
+	suspects []suspect
+	sound    []*mutated // some of those that were received
+	received int        // of them all
+}
+
+// keepSome keeps a random choice of the sound mutants.
+func (a *verifyAttack) keepSome(m *mutated) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.received++
+	if len(a.sound) < soundForGuest {
+		a.sound = append(a.sound, m)
+		return
+	}
+	if at := rand.New(rand.NewPCG(a.random, uint64(m.number)^1<<63)).IntN(a.received); at < soundForGuest {
+		a.sound[at] = m
+	}
+}
+
+// suspect is a mutant that real ZFS does not take as verify does.
+type suspect struct {
+	m           *mutated
+	why         string
+	onlyAsserts bool // and verify warns
+}
+
+// take gives the number of the next mutant away, until enough were judged.
+func (a *verifyAttack) take() (number int, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.next++
+	return a.next - 1, a.asked < a.want && a.next < 20*a.want+1000
+}
+
+func (a *verifyAttack) count(format string, args ...any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.counts[fmt.Sprintf(format, args...)]++
+}
+
+func (a *verifyAttack) work(judge *oracle.Judge) {
+	dir := a.t.TempDir()
+	sessions := map[bool]*oracle.Session{}
+	for _, foreign := range []bool{false, true} {
+		s, err := judge.NewSession(oracle.JudgeOptions{Foreign: foreign})
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
+		defer s.Close()
+		sessions[foreign] = s
+	}
+	for {
+		number, ok := a.take()
+		if !ok {
+			return
+		}
+		m := makeMutant(a.t, a.seeds, a.random, number)
+		if m == nil {
+			a.count("not a mutant")
+			continue
+		}
+		if m.class() == calledDamage {
+			a.count(calledDamage)
+			continue
+		}
+		a.mu.Lock()
+		a.asked++
+		a.mu.Unlock()
+		m.read()
+		path := filepath.Join(dir, "stream")
+		if err := os.WriteFile(path, m.data, 0o600); err != nil {
+			a.t.Error(err)
+			return
+		}
+		got, err := sessions[m.seed.foreign].Verdict(path)
+		if why := m.compare(got, err); why != "" {
+			var crash *oracle.CrashError
+			asserts := errors.As(err, &crash) && crash.Assertion() && m.class() == warnedOf
+			what := "not received, or listed otherwise"
+			if asserts {
+				what = "an assertion stops it"
+			}
+			a.count("%s, and %s", m.class(), what)
+			a.mu.Lock()
+			a.suspects = append(a.suspects, suspect{m, strings.TrimSpace(why), asserts})
+			a.mu.Unlock()
+			continue
+		}
+		a.count("%s, and received", m.class())
+		if m.class() == calledSound {
+			a.keepSome(m)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package conformance
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"imagetools/test/oracle"
+	"imagetools/test/oracle/listing"
+)
+
+// mutantsScript receives the streams of an archive one after another into datasets of their own,
+// and lists each. "progress" tells how far it came if the kernel stops.
+const mutantsScript = `
+mkdir /tmp/streams
+input 1 | tar -x -C /tmp/streams
+for f in $(ls /tmp/streams | sort -n); do
+	echo $f >>progress
+	sync
+	if ! timeout 120 zfs receive zones/m$f <"/tmp/streams/$f" 2>refused.$f; then
+		continue
+	fi
+	rm refused.$f
+	list "$(last_snapshot zones/m$f)" >listing.$f 2>failed.$f && rm failed.$f
+	zfs destroy -r zones/m$f >/dev/null 2>>failed.$f || true
+	[ -s failed.$f ] || rm -f failed.$f
+done
+rm -r /tmp/streams
+`
+
+// guestVerdicts has the kernel module receive mutants, in as many boots as kernels stop, and
+// returns what it makes of each that it does not list as we do: the numbers are indexes of the list.
+func guestVerdicts(t *testing.T, guest *oracle.Guest, list []*mutated) map[int]string {
+	t.Helper()
+	differ := make(map[int]string)
+	for next := 0; next < len(list); {
+		end := min(next+mutantsOfBoot, len(list))
+		done, stopped := guestBoot(t, guest, list, next, end, differ)
+		if done == next && stopped == "" {
+			t.Fatal("the guest does nothing")
+		}
+		if next = done; stopped != "" {
+			differ[next] = stopped
+			next++
+		}
+	}
+	return differ
+}
+
+// mutantsOfBoot bounds what a boot that hangs costs.
+const mutantsOfBoot = 100
+
+// guestBoot boots the guest once for some of a list. It returns how far it came, and why the kernel
+// stopped at the next, if it did.
+func guestBoot(t *testing.T, guest *oracle.Guest, list []*mutated, from, to int, differ map[int]string) (done int, stopped string) {
+	t.Helper()
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for i := from; i < to; i++ {
+		data := list[i].data
+		if err := w.WriteHeader(&tar.Header{Name: fmt.Sprint(i), Mode: 0o600, Size: int64(len(data))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "streams.tar")
+	if err := os.WriteFile(path, archive.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	guest.Timeout = 5*time.Minute + time.Duration(to-from)*10*time.Second
+	results, err := guest.RunIn(t.Context(), t.TempDir(), []oracle.Job{{Name: "mutants", Script: mutantsScript, Inputs: []string{path}}})
+	out := results[0].Out
+	progress, readErr := os.ReadFile(filepath.Join(out, "progress"))
+	if readErr != nil {
+		t.Fatal(errors.Join(err, results[0].Err, readErr))
+	}
+	last := from + len(strings.Fields(string(progress)))
+	_, finished := os.Stat(filepath.Join(out, "done"))
+	if finished != nil {
+		last-- // the kernel stopped at it
+	}
+	for i := from; i < last; i++ {
+		if why := guestListing(list[i], out, i); why != "" {
+			differ[i] = why
+		}
+	}
+	if finished != nil {
+		return last, fmt.Sprintf("the kernel stopped: %v", err)
+	}
+	if err != nil {
+		t.Errorf("mutants %d to %d: the pool: %v", from, to-1, err)
+	}
+	return last, ""
+}
+
+// guestListing compares what the guest made of a mutant with what we do.
+func guestListing(m *mutated, dir string, i int) string {
+	for _, what := range []string{"refused", "failed"} {
+		if text, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("%s.%d", what, i))); err == nil {
+			return fmt.Sprintf("%s: %s", what, bytes.TrimSpace(text))
+		}
+	}
+	f, err := os.Open(filepath.Join(dir, fmt.Sprintf("listing.%d", i)))
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	got, err := listing.Parse(f)
+	if err != nil {
+		return err.Error()
+	}
+	if m.reads != nil {
+		return fmt.Sprintf("our reader does not read what it receives: %v", m.reads)
+	}
+	return listing.Diff(m.want, got, mounted)
+}
