@@ -82,7 +82,7 @@ func runCreateBaseImages(ctx context.Context, env *cli.Env, opts *baseImagesOpti
 	if err != nil {
 		return err
 	}
-	if err := opts.check(); err != nil {
+	if err := cmp.Or(checkOutputDir("-o", opts.Output), opts.check()); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opts.close()) }()

@@ -682,6 +682,9 @@ func (o *createImageOptions) imageOptions(env *cli.Env, public *bool) (*image.Op
 	if err != nil {
 		return nil, &cli.UsageError{Err: err}
 	}
+	if err := checkOutputDir("-o", o.Output); err != nil {
+		return nil, err
+	}
 	created, err := env.SourceDateEpoch()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"imagetools/compress"
 	"imagetools/internal/cli"
 	"imagetools/internal/durable"
 	"imagetools/internal/shell"
@@ -111,6 +112,13 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 		return cli.Usagef("extract: --raw takes no PATH")
 	case opts.Tar == "-" && cli.IsTerminal(env.Stdout):
 		return cli.Usagef("extract: standard output is a terminal; it is no place for a tar")
+	case opts.Raw == "-" && cli.IsTerminal(env.Stdout):
+		return cli.Usagef("extract: standard output is a terminal, not a file or a pipe for a disk")
+	case opts.Metalog == "-":
+		return cli.Usagef("extract --metalog -: the METALOG is written to a file, not to standard output")
+	}
+	if err := opts.checkNames(); err != nil {
+		return err
 	}
 	for _, file := range []string{opts.Tar, opts.Raw} { // before the stream is read
 		if err := checkNewFile(file, opts.Force); err != nil {
@@ -143,6 +151,23 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 		return opts.writeTar(ctx, env, t, progress)
 	}
 	return opts.writeDir(ctx, env, t, progress)
+}
+
+// checkNames refuses names that promise something else than what is written.
+func (o *extractOptions) checkNames() error {
+	if o.Dir != "" {
+		return checkOutputDir("-C", o.Dir)
+	}
+	raw := outputFile{flag: "--raw", path: o.Raw, format: compress.None, what: "a raw disk", hint: rawHints()}
+	if o.Raw != "" {
+		return raw.check()
+	}
+	return tarOutput("--tar", o.Tar).check()
+}
+
+// tarOutput is a tar to be written.
+func tarOutput(flag, path string) *outputFile {
+	return &outputFile{flag: flag, path: path, format: compress.None, what: "a tar archive", hint: tarHints(flag)}
 }
 
 // show says in a dry run what would be written.

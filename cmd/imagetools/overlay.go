@@ -91,6 +91,9 @@ func runOverlayShow(env *cli.Env, path string) error {
 }
 
 func runOverlayEject(ctx context.Context, env *cli.Env, dir string, dryRun bool) error {
+	if err := checkOutputDir("DIR", dir); err != nil {
+		return err
+	}
 	t, err := base.BuiltinTree()
 	if err != nil {
 		return err

@@ -131,6 +131,9 @@ func (o *prepareOptions) checkUsage(env *cli.Env) error {
 	case o.Target == "-" && cli.IsTerminal(env.Stdin):
 		return cli.Usagef("prepare: standard input is a terminal, not a tar or a stream")
 	}
+	if err := tarOutput("-o", o.Output).check(); err != nil {
+		return err
+	}
 	return checkNewFile(o.Output, o.Force)
 }
 

@@ -53,7 +53,16 @@ func (o *streamOutput) check(env *cli.Env) (compress.Format, error) {
 		}
 		return format, nil
 	}
+	out := outputFile{flag: "-o", path: o.File, format: format, what: "a ZFS send stream", hint: streamHints}
+	if err := out.check(); err != nil {
+		return "", err
+	}
 	return format, o.checkFile()
+}
+
+// streamHints are the flags for what the names of streams promise.
+var streamHints = map[string]string{
+	".gz": "use -c gzip -o %s", ".bz2": "use -c bzip2 -o %s", ".xz": "use -c xz -o %s", ".zst": "-o - | zstd > %s",
 }
 
 // checkFile looks for what is in the way of the file.
