@@ -24,7 +24,8 @@
 //
 // Readers take any other gzip file too, and files that mix both kinds of members. Such members are
 // decoded on one core, a piece of up to 1 MiB of output ahead of the caller.
-// Zeros may follow the last member; anything else is an error, where gzip(1) only warns.
+// Zeros may follow the last member, and the last stream of bzip2; anything else is an error, where
+// gzip(1) and bzip2(1) only warn.
 //
 // # Limits
 //

@@ -74,24 +74,7 @@ func (g *gzipReader) next() error {
 		g.foreignNext = true
 		return nil
 	}
-	return g.padding()
-}
-
-// padding accepts zeros up to the end of the input.
-func (g *gzipReader) padding() error {
-	for {
-		at := g.src.offset()
-		c, err := g.src.r.ReadByte()
-		if err == io.EOF {
-			return io.EOF
-		}
-		if err == nil && c != 0 {
-			err = ErrTrailing
-		}
-		if err != nil {
-			return g.src.failAt(at, Gzip, err)
-		}
-	}
+	return g.src.zeros(Gzip)
 }
 
 // start reads a member of the length and decodes it in the background.

@@ -55,6 +55,23 @@ func (s *source) failAt(offset int64, format Format, err error) error {
 	return &FormatError{format, offset, err}
 }
 
+// zeros reads the rest of the input, which must be zeros. The error is io.EOF if it is.
+func (s *source) zeros(format Format) error {
+	for {
+		at := s.offset()
+		c, err := s.r.ReadByte()
+		if err == io.EOF {
+			return io.EOF
+		}
+		if err == nil && c != 0 {
+			err = ErrTrailing
+		}
+		if err != nil {
+			return s.failAt(at, format, err)
+		}
+	}
+}
+
 // A decodeReader gives the errors of a decoder their place.
 type decodeReader struct {
 	r      io.Reader
