@@ -97,11 +97,14 @@ func merge(lists ...[]tree.Xattr) []tree.Xattr {
 // clip keeps what an error message quotes short.
 func clip(s string) string { return s[:min(len(s), 32)] }
 
+// Keys and values of PAX records are parts of their header, of up to a MiB: what is held of them is
+// copied.
+
 // unescapeKey undoes what GNU tar does to the name of an attribute so that it can be the
 // key of a PAX record (xattr_encode_keyword, xheader.c).
 func unescapeKey(name string) string {
 	if !strings.Contains(name, "%") {
-		return name
+		return strings.Clone(name)
 	}
 	return strings.NewReplacer("%25", "%", "%3D", "=").Replace(name)
 }
@@ -115,7 +118,7 @@ func libarchiveAttr(name, value string) (tree.Xattr, error) {
 	if err != nil {
 		return tree.Xattr{}, fmt.Errorf("extended attribute %s: %w", plain.Name(decoded), err)
 	}
-	return tree.Xattr{Name: decoded, Value: data}, nil
+	return tree.Xattr{Name: strings.Clone(decoded), Value: data}, nil
 }
 
 // attrs reads extended attributes and ACLs from PAX records.
@@ -157,7 +160,7 @@ func (d *decoder) attrs(n *tree.Node, hdr *tar.Header, before ahead) error {
 		case errors.Is(err, posixacl.ErrFormat):
 			return err
 		case err != nil: // names: wait for etc/passwd
-			d.acls = append(d.acls, namedACL{n, key, text, hdr.Name, d.at})
+			d.acls = append(d.acls, namedACL{n, key, strings.Clone(text), strings.Clone(hdr.Name), d.at})
 		}
 	}
 	return nil

@@ -134,7 +134,7 @@ func clean(name string) (string, error) {
 	case len(parts) > maxDepth:
 		return "", fmt.Errorf("directories nested deeper than %d", maxDepth)
 	}
-	return strings.Join(parts, "/"), nil
+	return strings.Clone(strings.Join(parts, "/")), nil // Join returns a single part as it is
 }
 
 // fill copies the metadata of a member.
@@ -156,7 +156,7 @@ func (d *decoder) fill(n *tree.Node, typ tree.Mode, hdr *tar.Header) error {
 	case tree.TypeFile:
 		n.Size = hdr.Size
 	case tree.TypeSymlink:
-		n.Target = hdr.Linkname
+		n.Target = strings.Clone(hdr.Linkname)
 	case tree.TypeChar, tree.TypeBlock:
 		major, err := deviceNumber(hdr, "devmajor", hdr.Devmajor)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -809,4 +810,34 @@ func TestLongNamesInMessages(t *testing.T) {
 			t.Errorf("%s: error of %d bytes: %.300v", name, len(fmt.Sprint(err)), err)
 		}
 	}
+}
+
+// What is counted is what is held: no name or value keeps the header that it came in.
+func TestBudgetIsHonest(t *testing.T) {
+	var members []any
+	for i := range 200 {
+		h := with(file(strings.Repeat("n", 120)+fmt.Sprint(i)), map[string]string{
+			"SCHILY.xattr.user.a": strings.Repeat("a", 100), "SCHILY.xattr.user.b": "", "comment": strings.Repeat("c", 200_000),
+		})
+		if i%2 == 1 {
+			h.Typeflag, h.Linkname = tar.TypeSymlink, strings.Repeat("t", 120)
+		}
+		members = append(members, h)
+	}
+	name := save(t, pack(t, members...))
+	members = nil
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	b := budget.New(budget.Limits{})
+	src := open(t, name, fromtar.Options{Budget: b})
+	if held := heap() - before; held > 2*b.Held()+1<<20 {
+		t.Errorf("%d bytes are held, %d are counted", held, b.Held())
+	}
+	runtime.KeepAlive(src)
 }

@@ -193,7 +193,7 @@ func (b *builder) addLink(path string, hdr *tar.Header) error {
 		n = b.skipped[target]
 	}
 	if n == nil {
-		b.links = append(b.links, danglingLink{hdr.Name, hdr.Linkname, target, b.at})
+		b.links = append(b.links, danglingLink{strings.Clone(hdr.Name), strings.Clone(hdr.Linkname), target, b.at})
 		return b.hold(mapCost+int64(len(hdr.Name)+len(hdr.Linkname)+len(target)), "hard links to what has not come")
 	}
 	if n.IsDir() {

@@ -11,7 +11,7 @@ import (
 func unvis(s string) (string, error) {
 	i := strings.IndexByte(s, '\\')
 	if i < 0 {
-		return s, nil
+		return strings.Clone(s), nil // s is a part of a line, which may be long
 	}
 	out := append(make([]byte, 0, len(s)), s[:i]...)
 	for i < len(s) {
