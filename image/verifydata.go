@@ -31,7 +31,7 @@ func (r *recordVerifier) checkOrder(object, offset, length uint64) {
 // not the first piece.
 func (r *recordVerifier) checkPiece(w *stream.Write, size uint64) {
 	severity, who := zpl.Warning, "no sender does that, and kernels for debugging stop at it"
-	if size == stream.OldMaxBlock && w.LogicalSize < size && w.Offset > 0 && w.Offset%size == 0 {
+	if r.object(w.Object).Announced == stream.OldMaxBlock && w.LogicalSize < stream.OldMaxBlock && w.Offset > 0 && w.Offset%stream.OldMaxBlock == 0 {
 		severity, who = zpl.Notice, "the rest of a larger one that was split, at which kernels for debugging stop"
 	}
 	r.fault(severity, "%d bytes in an object with blocks of %d: %s", w.LogicalSize, size, who)
@@ -80,7 +80,9 @@ func (r *recordVerifier) checkEmbedded(w *stream.WriteEmbedded) {
 	r.need(stream.FeatureEmbedData)
 	r.checkOrder(w.Object, w.Offset, w.Length)
 	r.checkRange(w.Offset, w.Length)
-	r.checkBlockSize(w.Length)
+	if o := r.object(w.Object); o == nil || !unsplit(w, o) {
+		r.checkBlockSize(w.Length)
+	}
 	r.embedded = append(r.embedded, embeddedAt{w.Object, w.Offset, r.r.Record(), r.base + r.r.Offset(), int32(r.substream)})
 	switch c := block.Compression(w.Compression); {
 	case w.EmbedType != 0:
@@ -101,6 +103,8 @@ func (r *recordVerifier) checkEmbedded(w *stream.WriteEmbedded) {
 func (r *recordVerifier) checkEmbeddedSize(w *stream.WriteEmbedded, o *objset.Object) {
 	size := uint64(o.BlockSize)
 	switch {
+	case unsplit(w, o):
+		r.fault(zpl.Warning, "%d bytes embedded in an object with blocks of %d: kernels for debugging stop at it", w.Length, size)
 	case w.Length != size && w.Length != uint64(o.Announced) || uint64(w.LSize) != w.Length:
 		r.damaged("%d bytes embedded in a block of %d, in an object with blocks of %d: readers would see the kernel's memory", w.LSize, w.Length, size)
 	case size&(size-1) != 0 && w.Offset+w.Length > size:
@@ -108,4 +112,10 @@ func (r *recordVerifier) checkEmbeddedSize(w *stream.WriteEmbedded, o *objset.Ob
 	case w.Offset%w.Length != 0:
 		r.damaged("a block of %d bytes that does not begin at a multiple of that", w.Length)
 	}
+}
+
+// unsplit tells whether an embedded block is the only one of a file that has a larger block than
+// 128 KiB, and was sent without -L, which cuts other blocks into pieces.
+func unsplit(w *stream.WriteEmbedded, o *objset.Object) bool {
+	return w.Offset == 0 && o.Announced == stream.OldMaxBlock && w.Length > stream.OldMaxBlock && uint64(w.LSize) == w.Length
 }

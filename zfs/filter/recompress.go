@@ -183,11 +183,17 @@ func (p *recompressor) checkEmbedded(e *stream.WriteEmbedded, blockSize uint32) 
 	switch {
 	case slices.Compare(at[:], p.written[:]) < 0:
 		return fmt.Errorf("data of object %d at %#x came before it, and receivers refuse a WRITE in its place", p.written[0], p.written[1])
-	case e.Length != uint64(blockSize) || e.Offset%e.Length != 0:
+	case e.Length != uint64(blockSize) && !unsplit(e, blockSize) || e.Offset%uint64(max(blockSize, 1)) != 0:
 		return fmt.Errorf("%d bytes at %#x: not one block of %d", e.Length, e.Offset, blockSize)
 	}
 	p.written = at
 	return nil
+}
+
+// unsplit tells whether an embedded block is the only one of a file, which is larger than 128 KiB
+// and was sent without -L: of plain data, receivers keep the first block of 128 KiB.
+func unsplit(e *stream.WriteEmbedded, blockSize uint32) bool {
+	return e.Offset == 0 && blockSize == stream.OldMaxBlock && e.Length > stream.OldMaxBlock
 }
 
 // start has workers do the jobs of a batch.
@@ -241,6 +247,10 @@ func (p *recompressor) work(j *job, payload []byte) error {
 		w, plain, err := unembed(rec, j.object, payload)
 		if err != nil {
 			return err
+		}
+		if unsplit(rec, uint32(j.blockSize)) {
+			plain = plain[:j.blockSize]
+			w.LogicalSize = j.blockSize
 		}
 		j.rec, j.out = w, plain
 		p.pack(j, w, plain)

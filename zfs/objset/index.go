@@ -446,14 +446,15 @@ func (in *applier) embedded(rec *stream.WriteEmbedded, payload []byte) error {
 	if rec.Offset > endOfFiles-rec.Length {
 		return errors.New("offset out of range")
 	}
-	in.wrote(o, rec.Offset, rec.Length)
+	size := in.embeddable(o, rec, payload)
+	in.wrote(o, rec.Offset, min(rec.Length, uint64(size)))
 	if rec.LSize < uint32(rec.Length) { // the rest of the block is zeros
 		in.add(o, bare(hole, rec.Offset, rec.Length))
 	}
 	if rec.LSize == 0 {
 		return nil
 	}
-	e := extent{off: rec.Offset, size: rec.LSize, lsize: rec.LSize, comp: rec.Compression}
+	e := extent{off: rec.Offset, size: min(rec.LSize, size), lsize: rec.LSize, comp: rec.Compression}
 	in.hold(o, e, payload[:min(int(rec.PSize), len(payload))])
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"imagetools/zfs/block"
 	"imagetools/zfs/stream"
 )
 
@@ -265,6 +266,22 @@ func (in *applier) restore(o *Object, start, end uint64) {
 		part.whole = false
 		in.add(o, part)
 	}
+}
+
+// embeddable is how many bytes of an embedded block receivers keep: as much as one block of the
+// object has. Senders without -L announce objects with blocks of 128 KiB whose only block is larger,
+// and send it as it is if it is embedded.
+func (in *applier) embeddable(o *Object, rec *stream.WriteEmbedded, payload []byte) uint32 {
+	room := o.BlockSize - uint32(rec.Offset%uint64(max(o.BlockSize, 1)))
+	if rec.LSize <= room || rec.LSize > stream.MaxBlock {
+		return room
+	}
+	b := make([]byte, rec.LSize)
+	err := block.Decompress(b, block.Compression(rec.Compression), payload[:min(int(rec.PSize), len(payload))])
+	if err == nil && !allZero(b[room:]) {
+		in.doubt(Doubt{Message: fmt.Sprintf("an embedded block of %d bytes, of which receivers keep %d", rec.LSize, room)})
+	}
+	return room
 }
 
 // wrote notes that the present stream writes to an object.

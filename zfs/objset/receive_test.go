@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"imagetools/zfs/block"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 )
@@ -382,6 +383,39 @@ func TestResumed(t *testing.T) {
 	for i, s := range x.Snapshots() {
 		if !s.Resumed() || !s.Partial() || s.Missing() != 0 {
 			t.Errorf("snapshot %d: resumed %v, partial %v, missing %d", i, s.Resumed(), s.Partial(), s.Missing())
+		}
+	}
+}
+
+// Of the only block of a file that is larger than the object's, which senders without -L do not cut
+// if it is embedded, receivers keep what a block of the object holds.
+func TestEmbeddedUnsplit(t *testing.T) {
+	t.Parallel()
+	const length = old + 18944
+	for _, tt := range []struct {
+		name    string
+		data    byte
+		doubted bool
+	}{{"zeros behind", 0, false}, {"data behind", 'x', true}} {
+		packed, ok := block.Compress(nil, block.Zstd, append(blockOf('a', old), blockOf(tt.data, length-old)...))
+		if !ok {
+			t.Fatal("it does not get smaller")
+		}
+		size := 12 + int(binary.BigEndian.Uint32(packed)) // the frame, in a block that is padded
+		if size -= 4; size > 112 {
+			t.Fatalf("%d bytes are not embedded", size)
+		}
+		s := newScript(t, stream.Begin{ToGUID: 1, Features: stream.FeatureEmbedData | stream.FeatureZstd})
+		s.object(8, old, file(1, 168))
+		s.add(&stream.WriteEmbedded{Object: 8, Length: length, Compression: uint8(block.Zstd), LSize: length, PSize: uint32(size)},
+			append(bytes.Clone(packed[:size]), make([]byte, -size&7)...))
+		x, doubts, err := readAll(s.end())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := content(t, x, x.Snapshots()[0].Object(8), length)
+		if !bytes.Equal(got, append(blockOf('a', old), make([]byte, length-old)...)) || len(doubts) > 0 != tt.doubted {
+			t.Errorf("%s: wrong data, or doubts %v", tt.name, doubts)
 		}
 	}
 }

@@ -223,7 +223,10 @@ func (c *checker) checkSize(i int, z *Znode, raw rawNode) {
 		if powerOfTwo && block > 0 {
 			last = (max(z.Size, 1) + block - 1) / block * block
 		}
-		if block == stream.OldMaxBlock { // the blocks may have been larger before they were sent
+		if sent := uint64(o.Announced); sent > block {
+			last = max(last, (max(z.Size, 1)+sent-1)/sent*sent)
+		}
+		if o.Announced == stream.OldMaxBlock { // the blocks may have been larger before they were sent
 			last = (max(z.Size, 1) + stream.MaxBlock - 1) / stream.MaxBlock * stream.MaxBlock
 		}
 		if end := o.End(); end > last {
