@@ -30,6 +30,10 @@ func (r *recordVerifier) checkOrder(object, offset, length uint64) {
 // KiB that were split for the stream end in a shorter one: the only block of a file does, which is
 // not the first piece.
 func (r *recordVerifier) checkPiece(w *stream.Write, size uint64) {
+	if w.ObjType != stream.ObjPlainFile && w.ObjType != stream.ObjZvol {
+		r.damaged("%d bytes of metadata in an object with blocks of %d: hosts of another byte order cannot read it in pieces", w.LogicalSize, size)
+		return
+	}
 	severity, who := zpl.Warning, "no sender does that, and kernels for debugging stop at it"
 	if r.object(w.Object).Announced == stream.OldMaxBlock && w.LogicalSize < stream.OldMaxBlock && w.Offset > 0 && w.Offset%stream.OldMaxBlock == 0 {
 		severity, who = zpl.Notice, "the rest of a larger one that was split, at which kernels for debugging stop"

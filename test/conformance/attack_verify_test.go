@@ -67,9 +67,13 @@ func (a *verifyAttack) askGuest() {
 	for _, s := range a.suspects {
 		list = append(list, s.m)
 	}
-	suspects := len(list)
 	list = append(list, a.sound...)
-	a.t.Logf("%d suspects and %d sound mutants for the guest", suspects, len(list)-suspects)
+	// The guest reads whole volumes, of which sizes are changed too: zeros of exabytes.
+	huge := func(m *mutated) bool { return m.want.Dataset.Size > 1<<32 }
+	n := len(list)
+	list = slices.DeleteFunc(list, huge)
+	a.t.Logf("%d volumes of more than 4 GiB are left out", n-len(list))
+	a.t.Logf("%d mutants for the guest, %d suspects among them", len(list), len(a.suspects))
 	for i, why := range guestVerdicts(a.t, oracle.RequireGuest(a.t), list) {
 		a.t.Errorf("%vthe kernel: %s", list[i], why)
 	}

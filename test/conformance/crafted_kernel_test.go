@@ -168,8 +168,8 @@ var craftedKernel = []craftedFault{
 	{name: "generation 0", object: "root/file", path: "root/file", want: "its generation is 0", edit: func(e *editor) { e.attr("root/file", atGen, 0) }},
 	{name: "version 4 with system attributes", object: "master", want: "SA_ATTRS in version 4",
 		edit: func(e *editor) { le.PutUint64(e.entry("master", "VERSION"), 4) }},
-	{name: "fixed attribute with another's number", object: "registry", real: unsound, want: `"ZPL_GEN" has the number 5: kernels take it to be 4`, edit: func(e *editor) {
-		gen, mode := e.entry("registry", "ZPL_GEN"), e.entry("registry", "ZPL_MODE")
-		gen[0], mode[0] = mode[0], gen[0]
+	{name: "fixed attribute with another's number", object: "registry", real: unsound, want: `"ZPL_ATIME" has the number 1: kernels take it to be 0`, edit: func(e *editor) {
+		accessed, modified := e.entry("registry", "ZPL_ATIME"), e.entry("registry", "ZPL_MTIME")
+		accessed[0], modified[0] = modified[0], accessed[0]
 	}},
 }

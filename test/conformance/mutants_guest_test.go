@@ -28,6 +28,10 @@ for f in $(ls /tmp/streams | sort -n); do
 	fi
 	rm refused.$f
 	list "$(last_snapshot zones/m$f)" >listing.$f 2>failed.$f && rm failed.$f
+	if [ "$(zfs get -H -o value type zones/m$f)" = volume ]; then # its device goes some time later
+		zfs set volmode=none zones/m$f
+		for i in 1 2 3 4 5; do ls /dev/zd* >/dev/null 2>&1 && sleep 1; done
+	fi
 	zfs destroy -r zones/m$f >/dev/null 2>>failed.$f || true
 	[ -s failed.$f ] || rm -f failed.$f
 done

@@ -24,11 +24,11 @@ func (f Form) Valid() bool {
 	return false
 }
 
-// hash is the hash of a name. It is not known of a name that the forms of Unicode may change: of
-// ASCII, which they leave as it is, it always is.
-func (f Form) hash(salt uint64, name string) (hash uint64, ok bool) {
+// hash is the hash of a name, of which the top bits are kept. It is not known of a name that the forms of Unicode
+// may change: of ASCII, which they leave as it is, it always is.
+func (f Form) hash(salt uint64, name string, bits uint) (hash uint64, ok bool) {
 	if f == 0 {
-		return Hash(salt, name), true
+		return crc(salt, name) &^ (1<<(64-bits) - 1), true
 	}
 	if strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 }) >= 0 {
 		return 0, false
@@ -36,5 +36,5 @@ func (f Form) hash(salt uint64, name string) (hash uint64, ok bool) {
 	if f&FormUpper != 0 {
 		name = strings.ToUpper(name)
 	}
-	return Hash(salt, name), true
+	return crc(salt, name) &^ (1<<(64-bits) - 1), true
 }

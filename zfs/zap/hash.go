@@ -35,15 +35,20 @@ var crcTable = func() (t [256]uint64) {
 	return t
 }()
 
+// wideBits is how many of the 64 bits of a hash count in a ZAP with the flag HASH64.
+const wideBits = 48
+
 // hashBits is how many of the 64 bits of a hash count (ZAP_HASHBITS); the rest is zero.
 const hashBits = 28
 
 // Hash is the hash of a name in a ZAP with the salt: a CRC of 64 bits that starts from the
 // salt, of which the top 28 are kept.
-func Hash(salt uint64, name string) uint64 {
+func Hash(salt uint64, name string) uint64 { return crc(salt, name) &^ (1<<(64-hashBits) - 1) }
+
+func crc(salt uint64, name string) uint64 {
 	h := salt
 	for i := range len(name) {
 		h = h>>8 ^ crcTable[byte(h)^name[i]]
 	}
-	return h &^ (1<<(64-hashBits) - 1)
+	return h
 }

@@ -59,7 +59,7 @@ func readMicro(b []byte, order binary.ByteOrder, fn func(Entry) error) error {
 		if cd >= maxCD {
 			return fmt.Errorf("entry %d %q: collision number %d: the limit is %d", i, name, cd, maxCD-1)
 		}
-		if hash, ok := form.hash(salt, name); ok {
+		if hash, ok := form.hash(salt, name, hashBits); ok {
 			k := ident{hash, cd}
 			if seen[k] {
 				return fmt.Errorf("entry %d %q: hash and cd of another entry", i, name)
@@ -113,7 +113,7 @@ type fatReader struct {
 	shift   uint // of the block size
 	salt    uint64
 	form    Form   // that names get before they are hashed
-	wide    bool   // hashes are of another kind, and are not checked
+	bits    uint   // of hashes that count
 	used    []bool // chunks of the present leaf
 	entries uint64
 	fn      func(Entry) error
@@ -133,7 +133,10 @@ func readFat(head []byte, blocks Blocks, order binary.ByteOrder, fn func(Entry) 
 		return fmt.Errorf("flags %#x: keys that are no strings", order.Uint64(head[96:]))
 	}
 	r.salt = order.Uint64(head[80:])
-	r.form, r.wide = Form(order.Uint64(head[88:])), order.Uint64(head[96:]) != 0
+	r.form, r.bits = Form(order.Uint64(head[88:])), hashBits
+	if order.Uint64(head[96:]) != 0 {
+		r.bits = wideBits
+	}
 	if !r.form.Valid() {
 		return fmt.Errorf("normalization %#x does not exist", uint64(r.form))
 	}
@@ -310,7 +313,7 @@ func (r *fatReader) entry(b, c []byte, prefix uint64, bits uint) error {
 		return fmt.Errorf("name %q of %d bytes", raw, nameLen)
 	}
 	hash := r.order.Uint64(c[16:])
-	if own, ok := r.form.hash(r.salt, name); ok && !r.wide && hash != own {
+	if own, ok := r.form.hash(r.salt, name, r.bits); ok && hash != own {
 		return fmt.Errorf("%q: hash %#x is not its own", name, hash)
 	}
 	if bits > 0 && hash>>(64-bits) != prefix {
@@ -351,7 +354,7 @@ func (r *fatReader) array(b []byte, first uint16, n int) ([]byte, error) {
 // checkLeaf reads back the leaf just built.
 func (z *ZAP) checkLeaf(l *leaf) error {
 	got := 0
-	r := &fatReader{order: le, shift: blockShift, salt: z.salt, used: make([]bool, leafChunks(blockShift))}
+	r := &fatReader{order: le, shift: blockShift, salt: z.salt, bits: hashBits, used: make([]bool, leafChunks(blockShift))}
 	r.fn = func(Entry) error { got++; return nil }
 	if err := r.leaf(z.buf); err != nil {
 		return err

@@ -411,6 +411,7 @@ func TestHostileFat(t *testing.T) {
 		{"value of nothing that goes on", u16(1, chunks+10, 0), "the chain goes on behind its 0 bytes"},
 		{"collision number", func(b [][]byte) { le.PutUint32(b[1][chunks+12:], 0xFFFF) }, "collision number 65535"},
 		{"normalization", u64(0, 88, 0x30), "normalization 0x30"},
+		{"hashes of 48 bits", u64(0, 96, 1), "is not its own"},
 		{"name in another case", u64(0, 88, 2), "is not its own"},
 		{"name of 1 byte", u16(1, chunks+6, 1), "name of 1 bytes"},
 		{"name of 65535 bytes", u16(1, chunks+6, 65535), "name of 65535 bytes"},
