@@ -130,8 +130,9 @@ func unredacted(t testing.TB, data []byte) []byte {
 	return data
 }
 
-// notOfJudge are features of streams that came after the OpenZFS that judges, or left before it.
-const notOfJudge = stream.FeatureDedup | stream.FeatureDedupProps | stream.FeatureLongname | stream.FeatureLargeMicrozap
+// notOfJudge are features of streams that came after the OpenZFS that judges, or left before it, and
+// that of the rest of an interrupted stream, which it takes with the first part alone.
+const notOfJudge = stream.FeatureDedup | stream.FeatureDedupProps | stream.FeatureLongname | stream.FeatureLargeMicrozap | stream.FeatureResuming
 
 // mutated is a mutant, and what is made of it.
 type mutated struct {
