@@ -11,7 +11,9 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/host"
 	"imagetools/overlay"
+	find "imagetools/source"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -85,13 +87,34 @@ func (img *Image) Overlay() ([]*overlay.Layer, error) {
 	return layers, nil
 }
 
-// ReadOverlay returns the layers in a folder of a user's that are laid over the image: it is
-// made like the one that [BuiltinTree] is, and has some of its directories. The METALOG of a
-// directory, such as etc.mtree, may be missing.
-func (img *Image) ReadOverlay(ctx context.Context, folder string) ([]*overlay.Layer, error) {
+// IsLaidOut tells whether a folder is an overlay in the layout of the built-in one: it has sysconfdir,
+// or a METALOG such as etc.mtree beside a directory.
+func IsLaidOut(folder string) bool {
+	for _, d := range OverlayDirs {
+		info, err := os.Lstat(filepath.Join(folder, d.Name+metalogSuffix))
+		if err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	info, err := os.Lstat(filepath.Join(folder, "sysconfdir"))
+	return err == nil && info.IsDir()
+}
+
+// ErrNoConfig says that an overlay is laid out as the built-in one, and no base image is known that
+// would say where its directories land.
+var ErrNoConfig = errors.New("laid out as the overlay of base images, and the CONFIG of the image is not known")
+
+// ReadOverlay returns the layers in a folder of a user's that are laid over the image. One that is
+// laid out as the built-in overlay ([IsLaidOut]) has nothing but directories of that, which land
+// where those do; notes name the ones that images of this kind do not have. Any other folder is
+// laid over the root as it is.
+func (img *Image) ReadOverlay(ctx context.Context, folder string) (layers []*overlay.Layer, notes []string, err error) {
+	if err := checkRecipe(folder); err != nil {
+		return nil, nil, err
+	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil, fmt.Errorf("overlay: %w", err)
+		return nil, nil, fmt.Errorf("overlay %q: %w", folder, errors.Unwrap(err))
 	}
 	known := map[string]bool{}
 	var names []string
@@ -100,14 +123,33 @@ func (img *Image) ReadOverlay(ctx context.Context, folder string) ([]*overlay.La
 		names = append(names, d.Name)
 	}
 	var faults source.Faults
+	laidOut := IsLaidOut(folder)
 	for _, e := range entries {
-		if !known[e.Name()] {
+		switch {
+		case known[e.Name()]:
+		case !laidOut:
+			l, err := overlay.ReadDir(ctx, folder)
+			if err != nil {
+				return nil, nil, err
+			}
+			return []*overlay.Layer{l}, nil, nil
+		default:
 			faults.Add(e.Name(), fmt.Errorf("overlay %q: %q: unknown directory; there are %s", folder, e.Name(), strings.Join(names, ", ")))
 		}
 	}
-	var layers []*overlay.Layer
-	for _, dir := range img.Dirs {
-		if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == dir }) {
+	if laidOut && img.Branch == "" {
+		return nil, nil, fmt.Errorf("overlay %q: %w", folder, ErrNoConfig)
+	}
+	if log, err := host.Metalog(folder); laidOut && (err != nil || log != "") {
+		faults.Add("", errors.Join(err, fmt.Errorf("overlay %q: the METALOG %q describes the whole folder; each directory in it must have its own", folder, log)))
+	}
+	for _, e := range entries {
+		dir := e.Name()
+		if !slices.Contains(names, dir) {
+			continue
+		}
+		if laidOut && !slices.Contains(img.Dirs, dir) {
+			notes = append(notes, fmt.Sprintf("overlay %q: %q is left out: images of this kind do not have it", folder, dir))
 			continue
 		}
 		l, err := overlay.ReadDir(ctx, filepath.Join(folder, dir))
@@ -119,9 +161,18 @@ func (img *Image) ReadOverlay(ctx context.Context, folder string) ([]*overlay.La
 		layers = append(layers, l)
 	}
 	if err := faults.Err(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return layers, nil
+	return layers, notes, nil
+}
+
+// checkRecipe refuses a folder that is a mibe repository.
+func checkRecipe(folder string) error {
+	level, err := find.LevelOfDir(folder)
+	if err != nil || level.Kind != find.Mibe {
+		return nil // reading the folder says what is wrong
+	}
+	return source.WithHint(fmt.Errorf("overlay %q: a mibe repository, not an overlay", folder), "use "+filepath.Join(folder, level.Path, "copy"))
 }
 
 // BuiltinTree is the built-in overlay as a folder: each directory, with its METALOG beside it.

@@ -1,6 +1,7 @@
 package base_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -114,7 +115,7 @@ func TestEjected(t *testing.T) {
 	if _, err := todir.Extract(t.Context(), files, dir, todir.Options{NoMetalog: true}); err != nil {
 		t.Fatal(err)
 	}
-	layers, err := img.ReadOverlay(t.Context(), dir)
+	layers, _, err := img.ReadOverlay(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,13 +130,13 @@ func TestEjected(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, err = img.ReadOverlay(t.Context(), dir)
+	_, _, err = img.ReadOverlay(t.Context(), dir)
 	want := fmt.Sprintf("overlay %q: \"README\": unknown directory; there are data, etc, root, sysconfdir\n"+
 		"overlay %[1]q: \"usr\": unknown directory; there are data, etc, root, sysconfdir", dir)
 	if err == nil || err.Error() != want {
 		t.Errorf("unknown directories: %v, want %s", err, want)
 	}
-	if _, err := img.ReadOverlay(t.Context(), dir+"-missing"); err == nil {
+	if _, _, err := img.ReadOverlay(t.Context(), dir+"-missing"); err == nil {
 		t.Error("a folder that does not exist is an overlay")
 	}
 }
@@ -154,7 +155,7 @@ func TestOwnLayer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := img.ReadOverlay(t.Context(), dir)
+	own, _, err := img.ReadOverlay(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +190,50 @@ func TestVariablesFilledIn(t *testing.T) {
 		name, content, _ := strings.Cut(part, " --\n")
 		if form.MatchString(content) && !withVariables(name) && !strings.HasPrefix(name, "/root/customize/") {
 			t.Errorf("%s has variables, and is not in the golden files", name)
+		}
+	}
+}
+
+// A user's overlay is read by one rule, whoever asks: laid out as the built-in one, or as a root.
+func TestLayoutOfOverlay(t *testing.T) {
+	minimal := base.Standard.Image(base.Config{Branch: "2024Q4", Arch: "x86_64", Name: "minimal-64", Release: "24.4.0"})
+	full := base.Standard.Image(zones[1].config)
+	for _, test := range []struct {
+		files string
+		img   *base.Image
+		want  string // where the layers land
+		fault string
+		notes int
+	}{
+		{"etc/motd root/x sysconfdir/y", full, "/etc /root /opt/local/etc", "", 0},
+		{"etc/motd root/x sysconfdir/y", minimal, "/etc /root", "", 1},
+		{"etc/motd root/x sysconfdir/y", &base.Image{}, "", "the CONFIG of the image is not known", 0},
+		{"etc/motd etc.mtree data/x data.mtree", minimal, "/etc", "", 1},
+		{"etc/motd root/x data/y", minimal, "/data /etc /root", "", 0},
+		{"etc/motd root/x data/y", &base.Image{}, "/data /etc /root", "", 0},
+		{"etc/motd opt/x", full, "", "", 0},
+		{"etc/motd opt/x", &base.Image{}, "", "", 0},
+		{"sysconfdir/x opt/x", full, "", `"opt": unknown directory`, 0},
+		{"sysconfdir/x ../ov.mtree", full, "", "describes the whole folder", 0},
+		{"copy/x manifest packages", full, "", "a mibe repository", 0},
+	} {
+		dir := filepath.Join(t.TempDir(), "ov")
+		for _, file := range strings.Fields(test.files) {
+			path := filepath.Join(dir, file)
+			if err := errors.Join(os.MkdirAll(dir, 0o755), os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("#mtree v2.0\n"), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		layers, notes, err := test.img.ReadOverlay(t.Context(), dir)
+		if (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
+			t.Errorf("%s: %v, want %q", test.files, err, test.fault)
+		}
+		var at []string
+		for _, l := range layers {
+			at = append(at, l.At)
+		}
+		if got := strings.Join(at, " "); got != test.want || len(notes) != test.notes {
+			t.Errorf("%s: the layers land at %q, want %q; notes %q", test.files, got, test.want, notes)
 		}
 	}
 }

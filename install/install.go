@@ -30,7 +30,8 @@ type Install struct {
 	CACert []byte
 	// Layers lie over the built-in overlay, the last one on top.
 	Layers []*overlay.Layer
-	Keep   []string // variables that stay as they are in the overlay
+	Keep   []string          // variables that stay as they are in the overlay
+	Warn   func(text string) // what is odd about the layers; may be nil
 
 	Log    io.Writer    // gets all that the scripts print, and what is done between them; may be nil
 	Report func(Event)  // hears of each step; may be nil
@@ -163,7 +164,15 @@ func (r *running) planOverlay() (*overlay.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return overlay.NewPlan(r.root, append(layers, r.Layers...), overlay.Options{Vars: r.Image.Variables, Keep: r.Keep})
+	plan, err := overlay.NewPlan(r.root, append(layers, r.Layers...), overlay.Options{
+		Vars: r.Image.Variables, Keep: r.Keep, Scripts: []string{base.FirstScript, base.SecondScript}, Dirs: []string{base.WorkDir},
+	})
+	if err == nil && r.Warn != nil {
+		for _, w := range plan.Warnings() {
+			r.Warn(w)
+		}
+	}
+	return plan, err
 }
 
 // all is what changes the zone.

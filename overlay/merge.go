@@ -1,6 +1,8 @@
 package overlay
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -68,4 +70,43 @@ func removeBelow(all map[string]*item, dir string) {
 			delete(all, path)
 		}
 	}
+}
+
+// checkPlaces reports what hides the scripts and directories of the options.
+func (o *Options) checkPlaces(items []*item) error {
+	all := make(map[string]*item, len(items))
+	for _, it := range items {
+		all[it.path] = it
+	}
+	var faults []error
+	for _, script := range o.Scripts {
+		p := strings.Trim(script, "/")
+		faults = append(faults, onTheWay(all, p, script))
+		if it := all[p]; it != nil && it.node.Mode.Type() != tree.TypeFile {
+			faults = append(faults, it.hides(script))
+		}
+	}
+	for _, dir := range o.Dirs {
+		p := strings.Trim(dir, "/")
+		faults = append(faults, onTheWay(all, p, dir))
+		if it := all[p]; it != nil && !it.node.IsDir() {
+			faults = append(faults, it.hides(dir))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// onTheWay reports what is no directory, and above a path of somebody's.
+func onTheWay(all map[string]*item, p, whose string) error {
+	for i := range len(p) {
+		if it := all[p[:i]]; p[i] == '/' && it != nil && !it.node.IsDir() {
+			return it.hides(whose)
+		}
+	}
+	return nil
+}
+
+// hides is the fault of an item in the place of something that is needed.
+func (it *item) hides(what string) error {
+	return it.layer.fail(fmt.Errorf("%q: a %s in the place of %q, which is needed while the image is made", "/"+it.path, it.node.Mode.TypeName(), what))
 }

@@ -38,6 +38,9 @@
 // has a directory, and leads the way. A directory where the layer has none, and devices, FIFOs
 // and sockets are faults.
 //
+// What a layer has on disk may be writable by group or others, since a checkout under umask 002 is.
+// Such modes are carried unless a METALOG states others, and [Plan.Warnings] names them.
+//
 // # Limits
 //
 // A file has at most 256 MiB, before and after its variables are filled in.
@@ -55,6 +58,11 @@ import (
 type Options struct {
 	Vars map[string]string // by name, without the signs
 	Keep []string          // names that stay as they are
+
+	// Scripts are paths in the root at which the layers must have regular files, since they are run
+	// there, and Dirs those of directories that somebody else makes and uses. It is a fault if a
+	// later layer has something else there, or on the way.
+	Scripts, Dirs []string
 }
 
 // zoneinit has its own placeholders, filled in when a zone of the image starts first.

@@ -483,3 +483,92 @@ func FuzzVariables(f *testing.F) {
 		}
 	})
 }
+
+// No layer may hide what is run or used in the root while an image is made, whatever it has in the
+// way; one that has its own script there may.
+func TestHiddenScripts(t *testing.T) {
+	const script, work = "/root/customize/first", "/var/tmp/work"
+	for _, test := range []struct{ file, fault string }{
+		{"root/customize/first", ""},
+		{"root/customize/other", ""},
+		{"var/tmp/work/x", ""},
+		{"root/customize", `"/root/customize": a file in the place of "/root/customize/first"`},
+		{"root", `"/root": a file in the place of "/root/customize/first"`},
+		{"root/customize/first/x", `"/root/customize/first": a dir in the place of "/root/customize/first"`},
+		{"var/tmp/work", `"/var/tmp/work": a file in the place of "/var/tmp/work"`},
+		{"var", `"/var": a file in the place of "/var/tmp/work"`},
+	} {
+		for _, link := range []bool{false, true} {
+			if link && (test.fault == "" || strings.HasSuffix(test.file, "/x")) {
+				continue
+			}
+			builtin, own := t.TempDir(), t.TempDir()
+			check := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			check(os.MkdirAll(filepath.Join(builtin, "root/customize"), 0o755))
+			check(os.WriteFile(filepath.Join(builtin, script), []byte("#!/bin/sh\n"), 0o755))
+			check(os.MkdirAll(filepath.Dir(filepath.Join(own, test.file)), 0o755))
+			want := test.fault
+			if link {
+				check(os.Symlink("elsewhere", filepath.Join(own, test.file)))
+				want = strings.Replace(want, "a file", "a link", 1)
+			} else {
+				check(os.WriteFile(filepath.Join(own, test.file), nil, 0o644))
+			}
+			var layers []*overlay.Layer
+			for _, dir := range []string{builtin, own} {
+				l, err := overlay.ReadDir(t.Context(), dir)
+				check(err)
+				layers = append(layers, l)
+			}
+			_, err := overlay.NewPlan(rootfs.NewTree(tree.New(), tree.Time{}), layers, overlay.Options{Scripts: []string{script}, Dirs: []string{work}})
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, link %v: %v, want %s", test.file, link, err, want)
+			}
+		}
+	}
+}
+
+// Modes of a checkout that let others write are carried, and warned of unless a METALOG states them.
+func TestLooseModes(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ov")
+	if err := os.MkdirAll(filepath.Join(dir, "home/u/.ssh"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, mode := range map[string]os.FileMode{"home/u/.ssh": 0o775, "home/u": 0o755, "home": 0o1777 | os.ModeSticky, "home/u/.ssh/authorized_keys": 0o664, "other": 0o644} {
+		full := filepath.Join(dir, path)
+		if strings.Contains(path, "keys") || path == "other" {
+			if err := os.WriteFile(full, nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(full, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warnings := func() string {
+		l, err := overlay.ReadDir(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := overlay.NewPlan(rootfs.NewTree(tree.New(), tree.Time{}), []*overlay.Layer{l}, overlay.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(p.Warnings(), "\n")
+	}
+	if got := warnings(); !strings.Contains(got, `"/home/u/.ssh" and 1 more can be written by group or others (mode 0775)`) {
+		t.Errorf("warnings %q", got)
+	}
+	const metalog = "#mtree v2.0\n./home/u/.ssh type=dir mode=0775\n./home/u/.ssh/authorized_keys type=file mode=0664\n"
+	if err := os.WriteFile(dir+".mtree", []byte(metalog), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := warnings(); got != "" {
+		t.Errorf("warnings %q of stated modes", got)
+	}
+}

@@ -19,6 +19,7 @@ type Plan struct {
 	root   *rootfs.FS
 	expand *expander
 	steps  []step
+	loose  []*item // that are writable by more than their owner, by their modes on disk
 }
 
 // Change is one path that an overlay changes.
@@ -43,7 +44,7 @@ type step struct {
 func NewPlan(root *rootfs.FS, layers []*Layer, opts Options) (*Plan, error) {
 	expand, optsErr := opts.expander()
 	items, err := merge(layers)
-	if err = errors.Join(optsErr, err); err != nil {
+	if err = errors.Join(optsErr, err, opts.checkPlaces(items)); err != nil {
 		return nil, err
 	}
 	p := &planner{Plan: Plan{root: root, expand: expand}, faults: source.Faults{Limit: maxFaults}}
@@ -67,6 +68,28 @@ func (p *Plan) Changes() []Change {
 		list[i] = s.Change
 	}
 	return list
+}
+
+// Warnings names what is carried and is probably not meant: files and directories that group or
+// others can write, by the mode that they have on disk.
+func (p *Plan) Warnings() []string {
+	if len(p.loose) == 0 {
+		return nil
+	}
+	first := p.loose[0]
+	more := ""
+	if n := len(p.loose) - 1; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return []string{fmt.Sprintf("overlay %q: %q%s can be written by group or others (mode %04o), as in a checkout under umask 002; "+
+		"sshd takes no keys from such files: use chmod -R go-w, or a METALOG", first.layer.Name, "/"+first.path, more, uint32(first.node.Mode.Perm()))}
+}
+
+// isLoose tells whether an item has a mode of the disk that lets more than its owner write it.
+func (it *item) isLoose() bool {
+	const sticky, goWrite = 0o1000, 0o022
+	mode := it.node.Mode.Perm()
+	return !it.stated && it.node.Mode.Type() != tree.TypeSymlink && mode&goWrite != 0 && !(it.node.IsDir() && mode&sticky != 0)
 }
 
 // Apply carries the plan out, and tells of each change when it is made. After an error those
@@ -126,6 +149,9 @@ func (p *planner) look(it *item, key string) {
 		return
 	}
 	if len(what) > 0 {
+		if it.isLoose() {
+			p.loose = append(p.loose, it)
+		}
 		p.steps = append(p.steps, step{Change{it.path, it.layer.Name, strings.Join(what, ", ")}, it, do})
 	}
 }

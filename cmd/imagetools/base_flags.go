@@ -61,14 +61,8 @@ func (o *baseFlags) check() (err error) {
 }
 
 // layers reads the folders of --overlay for an image.
-func (o *baseFlags) layers(ctx context.Context, img *base.Image) ([]*overlay.Layer, error) {
-	var layers []*overlay.Layer
-	var faults []error
-	for _, folder := range o.Overlays {
-		more, err := img.ReadOverlay(ctx, folder)
-		layers, faults = append(layers, more...), append(faults, err)
-	}
-	return layers, errors.Join(faults...)
+func (o *baseFlags) layers(ctx context.Context, img *base.Image) ([]*overlay.Layer, []string, error) {
+	return readOverlays(ctx, o.Overlays, img)
 }
 
 // kit returns the bootstrap for an image: one that was fetched before, if it is the same.

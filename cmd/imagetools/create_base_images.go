@@ -163,7 +163,7 @@ func (o *baseImagesOptions) prepare(ctx context.Context, h *host.Host, jobs []*b
 	}
 	var faults []error
 	for _, j := range jobs {
-		_, err := o.layers(ctx, j.img)
+		_, _, err := o.layers(ctx, j.img)
 		faults = append(faults, err, j.look(ctx, o.Output))
 	}
 	return errors.Join(faults...)

@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,7 +33,8 @@ type changeOptions struct {
 
 	Vars, Keep, Addresses []string
 
-	done []doneChange
+	done            []doneChange
+	warnings, notes []string
 }
 
 const editList = "list"
@@ -145,14 +144,17 @@ func (o *changeOptions) apply(ctx context.Context, env *cli.Env, t *tree.Tree, o
 		}
 		return notes, t.Seal()
 	})
+	for _, w := range o.warnings {
+		env.Warnf("%s", printable(w))
+	}
 	if err != nil || quiet {
 		return err
 	}
 	for _, c := range o.done {
 		fmt.Fprintf(env.Stderr, "%s\n", c)
 	}
-	for _, n := range notes {
-		fmt.Fprintf(env.Stderr, "note: %s\n", n)
+	for _, n := range slices.Concat(o.notes, notes) {
+		fmt.Fprintf(env.Stderr, "note: %s\n", printable(n))
 	}
 	fmt.Fprintf(env.Stderr, "changed on the way: %s\n", plural(len(o.done), "path"))
 	return nil
@@ -210,6 +212,12 @@ func (o *changeOptions) image(root *rootfs.FS, m *manifest.Manifest) (*base.Imag
 		return nil, err
 	}
 	img := &base.Image{Variables: map[string]string{"IMAGE_NAME": m.Name, "IMAGE_VERSION": m.Version}}
+	laidOut := slices.ContainsFunc(o.Overlays, base.IsLaidOut)
+	if config == "" && laidOut && len(o.Edits) == 0 { // for which the root need not tell
+		if config, err = configOf(root); err != nil {
+			config = ""
+		}
+	}
 	if config == "" && len(o.Edits) > 0 {
 		if config, err = configOf(root); err != nil {
 			return nil, err
@@ -246,39 +254,31 @@ func configOf(root *rootfs.FS) (string, error) {
 
 // lay lays the overlays over the root.
 func (o *changeOptions) lay(ctx context.Context, root *rootfs.FS, img *base.Image) error {
-	var layers []*overlay.Layer
-	var faults []error
-	for _, dir := range o.Overlays {
-		more, err := readOverlay(ctx, dir, img)
-		layers, faults = append(layers, more...), append(faults, err)
-	}
-	if err := errors.Join(faults...); err != nil || len(layers) == 0 {
+	layers, notes, err := readOverlays(ctx, o.Overlays, img)
+	if err != nil || len(layers) == 0 {
 		return err
 	}
+	o.notes = append(o.notes, notes...)
 	plan, err := overlay.NewPlan(root, layers, overlay.Options{Vars: img.Variables, Keep: o.Keep})
 	if err != nil {
 		return err
 	}
+	o.warnings = append(o.warnings, plan.Warnings()...)
 	return plan.Apply(ctx, func(c overlay.Change) { o.told("overlay", "", "/"+c.Path, c.What) })
 }
 
-// readOverlay reads a folder that is laid over a root as it is, or one with the directories of base
-// images, each with a METALOG beside it, as overlay eject writes them.
-func readOverlay(ctx context.Context, dir string, img *base.Image) ([]*overlay.Layer, error) {
-	for _, d := range base.OverlayDirs {
-		if info, err := os.Lstat(filepath.Join(dir, d.Name+".mtree")); err != nil || !info.Mode().IsRegular() {
-			continue
+// readOverlays reads folders that are laid over the root of an image. notes are about what of them is
+// not.
+func readOverlays(ctx context.Context, folders []string, img *base.Image) (layers []*overlay.Layer, notes []string, err error) {
+	var faults []error
+	for _, folder := range folders {
+		more, moreNotes, err := img.ReadOverlay(ctx, folder)
+		if errors.Is(err, base.ErrNoConfig) {
+			err = cli.Hint(err, "--edit names the CONFIG, such as 2024Q4-x86_64")
 		}
-		if img.Branch == "" {
-			return nil, cli.Hint(fmt.Errorf("overlay %q: it is one for base images, as overlay eject writes it", dir), "--edit names the CONFIG of the image, such as 2024Q4-x86_64")
-		}
-		return img.ReadOverlay(ctx, dir)
+		layers, notes, faults = append(layers, more...), append(notes, moreNotes...), append(faults, err)
 	}
-	l, err := overlay.ReadDir(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	return []*overlay.Layer{l}, nil
+	return layers, notes, errors.Join(faults...)
 }
 
 // edit does the steps of --edit.

@@ -25,6 +25,7 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
 	"imagetools/manifest"
+	find "imagetools/source"
 	"imagetools/tree/source"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
@@ -373,9 +374,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	}
 	defer src.Close()
 	progress.Finish()
-	if !o.Quiet {
-		src.report(env)
-	}
+	src.report(env, o.Quiet)
 	src.describe(out)
 	if err := o.findType(ctx, env, src.Tree, at, out); err != nil {
 		return nil, err
@@ -746,6 +745,9 @@ func (o *createImageOptions) readBase(env *cli.Env) (*manifest.Manifest, error) 
 	text, err := readFileOrStdin(env, o.Manifest, maxManifest, "manifest")
 	if err != nil {
 		return nil, err
+	}
+	if err := find.CheckMibe(text); err != nil {
+		return nil, cli.Hint(fmt.Errorf("%s: %w", printable(o.Manifest), err), "write name, version, description and homepage into a JSON file for -m")
 	}
 	m, err := manifest.ParsePartial(text)
 	if err != nil {

@@ -176,7 +176,7 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 		}
 		progress.Finish()
 		if !o.Quiet {
-			kit.report(env)
+			kit.report(env, false)
 		}
 		in.Bootstrap, in.BootstrapName, closer = kit.Tree, kit.what, kit.Close
 	}

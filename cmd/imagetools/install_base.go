@@ -98,13 +98,19 @@ func runInstallBase(ctx context.Context, env *cli.Env, opts *installBaseOptions)
 
 // install makes a zone into that of an image, with a log in a file.
 func (o *baseFlags) install(ctx context.Context, env *cli.Env, h *host.Host, img *base.Image, zone, log string) (*install.Result, error) {
-	layers, err := o.layers(ctx, img)
+	layers, notes, err := o.layers(ctx, img)
 	if err != nil {
 		return nil, err
 	}
+	for _, n := range notes {
+		if !o.Quiet {
+			fmt.Fprintf(env.Stderr, "note: %s\n", printable(n))
+		}
+	}
 	in := &install.Install{
 		Host: h, Image: img, Zone: zone, CACert: o.cacert, Layers: layers, Keep: o.Keep,
-		Kit: func(ctx context.Context) (*install.Kit, error) { return o.kit(ctx, env, img) },
+		Kit:  func(ctx context.Context) (*install.Kit, error) { return o.kit(ctx, env, img) },
+		Warn: func(text string) { env.Warnf("%s", printable(text)) },
 	}
 	o.watch(env, in)
 	if o.DryRun {

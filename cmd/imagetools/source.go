@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -17,6 +18,7 @@ import (
 	"imagetools/compress"
 	"imagetools/host"
 	"imagetools/internal/cli"
+	find "imagetools/source"
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/fromtar"
@@ -34,7 +36,8 @@ type sourceOptions struct {
 	TmpDir    string
 	oci       ociOptions
 
-	host host.Host // that has the datasets
+	notDataset bool      // whatever it looks like
+	host       host.Host // that has the datasets
 }
 
 func (o *sourceOptions) addFlags(f *pflag.FlagSet) {
@@ -63,7 +66,20 @@ func (o *sourceOptions) addMetalogFlag(f *pflag.FlagSet) {
 func (o *sourceOptions) addPlaceFlags(f *pflag.FlagSet, what string) {
 	f.StringVar(&o.Store, "store", "", "folder that holds datasets, in place of ZFS (default $IMAGETOOLS_STORE, or "+host.DefaultStore+", beside ZFS)")
 	f.StringVar(&o.Pool, "pool", "", "ZFS pool of which "+what+" is a dataset, and nothing else (default "+host.Pool+", if "+what+" is one there)")
-	f.BoolVar(&o.AsDataset, "as-dataset", false, what+" is the whole dataset, not what lies under root/")
+	f.Var(&asDataset{o}, "as-dataset", what+" is the whole dataset, not what lies under root/ (default if it plainly is one); with =false it never is")
+	f.Lookup("as-dataset").NoOptDefVal = "true"
+}
+
+// asDataset is the flag of that name.
+type asDataset struct{ opts *sourceOptions }
+
+func (a *asDataset) String() string { return "" }
+func (a *asDataset) Type() string   { return "bool" }
+
+func (a *asDataset) Set(s string) (err error) {
+	a.opts.AsDataset, err = strconv.ParseBool(s)
+	a.opts.notDataset = err == nil && !a.opts.AsDataset
+	return err
 }
 
 // openedSource is a sealed tree and what was said of it.
@@ -74,6 +90,9 @@ type openedSource struct {
 	closer io.Closer
 	held   int64          // bytes of memory that the index of an image takes
 	tags   map[string]any // for the manifest, of a container image
+
+	metalog find.Metalog // of a directory, that was found
+	isTar   bool
 }
 
 // Close releases what the contents of the tree are read from.
@@ -84,14 +103,18 @@ func (s *openedSource) Close() error {
 	return s.closer.Close()
 }
 
-func (s *openedSource) report(env *cli.Env) {
+// report prints warnings, and unless quiet what was read and notes.
+func (s *openedSource) report(env *cli.Env, quiet bool) {
+	for _, w := range s.rep.Warnings {
+		env.Warnf("%v", w)
+	}
+	if quiet {
+		return
+	}
 	c := s.rep.Counts
 	fmt.Fprintf(env.Stderr, "%s: %s (%s with %s)\n", s.what, plural(c.Names(), "name"), plural(c.Files, "file"), cli.Size(c.Bytes))
 	for _, n := range s.rep.Notes {
 		fmt.Fprintf(env.Stderr, "note: %s\n", n)
-	}
-	for _, w := range s.rep.Warnings {
-		env.Warnf("%v", w)
 	}
 	if s.rep.Spool > 0 {
 		fmt.Fprintf(env.Stderr, "note: unpacked into a temporary file of %s\n", cli.Size(s.rep.Spool))
@@ -273,15 +296,26 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 	if err != nil {
 		return nil, &cli.UsageError{Err: err}
 	}
+	whole := at.dataset != nil || opts.AsDataset
+	look := !whole && !opts.notDataset
 	var s *openedSource
 	if at.oci != nil {
 		if s, err = at.oci.open(ctx, env, opts, progress); err != nil {
 			return nil, err
 		}
 	} else if info, err := os.Stat(at.path); at.path != "-" && err == nil && info.IsDir() {
+		note := ""
+		if look {
+			if whole, note, err = at.findDir(); err != nil {
+				return nil, err
+			}
+		}
 		s, err = openDir(ctx, env, at, owners, opts, progress)
 		if err != nil {
 			return nil, err
+		}
+		if note != "" {
+			s.rep.Note("%s", note)
 		}
 	} else if opts.Metalog != "" && opts.Metalog != "none" {
 		return nil, cli.Usagef("--metalog %q: only a directory has one, a tar holds owners and modes itself", opts.Metalog)
@@ -295,8 +329,13 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 			s.Close()
 		}
 	}()
-	if at.dataset == nil && !opts.AsDataset {
-		if s.Tree, err = s.Tree.Under("root"); err != nil {
+	if look && s.isTar {
+		if whole, err = s.relevel(strings.TrimPrefix(at.path, "-")); err != nil {
+			return nil, err
+		}
+	}
+	if !whole {
+		if err := s.under(s.metalog); err != nil {
 			return nil, err
 		}
 	}
@@ -314,9 +353,10 @@ func openDir(ctx context.Context, env *cli.Env, at *place, owners source.Owners,
 		metalog = cmp.Or(metalog, ds.Metalog)
 	} else if metalog == "" {
 		var err error
-		if metalog, err = host.Metalog(at.path); err != nil {
+		if s.metalog, err = find.FindMetalog(at.path); err != nil {
 			return nil, err
 		}
+		metalog = s.metalog.Path
 	}
 	read := fromdir.Options{Owners: owners, Exclude: opts.Exclude, Budget: env.Memory}
 	read.Progress = func(names int) { progress.Count("looking at names", int64(names)) }
@@ -326,7 +366,7 @@ func openDir(ctx context.Context, env *cli.Env, at *place, owners source.Owners,
 			return nil, fmt.Errorf("METALOG: %w", err)
 		}
 		defer f.Close()
-		read.Metalog, read.MetalogName = f, metalog
+		read.Metalog, read.MetalogName, read.MetalogPrefix = f, metalog, s.metalog.Prefix
 	}
 	var err error
 	if s.Tree, s.rep, err = fromdir.Read(ctx, at.path, read); err != nil {
@@ -353,7 +393,7 @@ func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owner
 	if err != nil {
 		return nil, err
 	}
-	s.Tree, s.rep, s.closer = src.Tree, src.Report, src
+	s.Tree, s.rep, s.closer, s.isTar = src.Tree, src.Report, src, true
 	return s, nil
 }
 

@@ -57,6 +57,9 @@ type Options struct {
 	// source.OwnersDisk) and keep the mode on disk.
 	Metalog     io.Reader
 	MetalogName string // for messages; "METALOG" if empty
+	// MetalogPrefix is the path in the specification that stands for dir; "" and "." are its top.
+	// What is not below it is not looked at.
+	MetalogPrefix string
 
 	Owners   source.Owners
 	Exclude  []string // globs, see [source.Excludes]
@@ -105,7 +108,7 @@ func Read(ctx context.Context, dir string, opts Options) (*tree.Tree, *source.Re
 
 	var faults error
 	if opts.Metalog != nil {
-		faults, err = w.metalog(opts.Metalog, cmp.Or(opts.MetalogName, "METALOG"), owners)
+		faults, err = w.metalog(opts.Metalog, cmp.Or(opts.MetalogName, "METALOG"), opts.MetalogPrefix, owners)
 		if err != nil {
 			return nil, nil, err
 		}

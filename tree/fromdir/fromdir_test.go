@@ -662,3 +662,25 @@ func TestMetalogOfManyXattrs(t *testing.T) {
 		t.Errorf("without a METALOG: error %v, want %v", err, budget.ErrExceeded)
 	}
 }
+
+// A METALOG of more than the directory counts from the path that stands for it.
+func TestMetalogPrefix(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "bin"), 0o755), os.WriteFile(filepath.Join(dir, "bin/su"), []byte("x"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	const metalog = ". type=dir mode=0700\n./root type=dir mode=0750 uid=1 gid=2\n./root/bin/su type=file mode=4755 uid=0 gid=3\n" +
+		"./root/null type=char mode=0666 device=native,13,2\n./rootless/x type=file\n./etc/shadow type=file mode=0600\n"
+	tr, _, err := fromdir.Read(t.Context(), dir, fromdir.Options{Metalog: strings.NewReader(metalog), MetalogPrefix: "root"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	su, null := tr.Lookup("bin/su"), tr.Lookup("null")
+	if su.Mode.Perm() != 0o4755 || su.GID != 3 || null == nil || null.Device == nil || tr.Root.Mode.Perm() != 0o750 || tr.Root.UID != 1 || tr.Lookup("etc") != nil {
+		t.Errorf("su %v, null %v, top %v", su, null, tr.Root)
+	}
+	_, _, err = fromdir.Read(t.Context(), dir, fromdir.Options{Metalog: strings.NewReader(metalog + "./root/lost type=file\n"), MetalogPrefix: "root"})
+	if err == nil || !strings.Contains(err.Error(), `"lost": file: not on disk`) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,11 +1,13 @@
 package fromdir
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"slices"
+	"strings"
 
 	"imagetools/internal/plain"
 	"imagetools/tree"
@@ -51,7 +53,7 @@ type openEntry struct {
 
 // metalog applies the specification in r. faults are those of its lines and of set-id
 // files; err is one that ended it.
-func (w *walker) metalog(r io.Reader, name string, owners source.Owners) (faults, err error) {
+func (w *walker) metalog(r io.Reader, name, prefix string, owners source.Owners) (faults, err error) {
 	m := &metalog{
 		w: w, name: name, names: source.NewNames(w.tree),
 		setids:  make(map[*tree.Node]*setID),
@@ -87,7 +89,9 @@ func (w *walker) metalog(r io.Reader, name string, owners source.Owners) (faults
 		if err != nil {
 			return nil, err
 		}
-		m.entry(e)
+		if below(e, prefix) {
+			m.entry(e)
+		}
 	}
 	for _, path := range m.order {
 		m.create(m.missing[path].Entry)
@@ -121,6 +125,19 @@ func (m *metalog) hold(e *mtree.Entry) error {
 		return &mtree.LineError{Name: m.name, Line: e.Line, Err: err}
 	}
 	return nil
+}
+
+// below makes the path of an entry one below prefix, and tells whether it is.
+func below(e *mtree.Entry, prefix string) bool {
+	if prefix == "" || prefix == "." {
+		return true
+	}
+	rest, ok := strings.CutPrefix(e.Path, prefix)
+	if !ok || rest != "" && rest[0] != '/' {
+		return false
+	}
+	e.Path = cmp.Or(strings.TrimPrefix(rest, "/"), ".")
+	return true
 }
 
 func (m *metalog) fault(line int, err error) { m.faults.Add(fmt.Sprintf("%012d", line), err) }

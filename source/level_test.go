@@ -1,0 +1,158 @@
+package source_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"imagetools/source"
+	"imagetools/tree"
+)
+
+// plant makes files, directories (with a slash behind) and links (with an arrow) in a directory.
+func plant(t *testing.T, dir string, paths ...string) {
+	t.Helper()
+	for _, p := range paths {
+		name, target, isLink := strings.Cut(p, " -> ")
+		full := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(full), 0o755)
+		switch {
+		case isLink:
+			err = errors.Join(err, os.Symlink(target, full))
+		case strings.HasSuffix(name, "/"):
+			err = errors.Join(err, os.MkdirAll(full, 0o755))
+		default:
+			err = errors.Join(err, os.WriteFile(full, []byte("x\n"), 0o644))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// planted is the tree that plant makes.
+func planted(t *testing.T, paths ...string) *tree.Tree {
+	t.Helper()
+	tr := tree.New()
+	for _, p := range paths {
+		name, target, isLink := strings.Cut(p, " -> ")
+		n := &tree.Node{Mode: tree.TypeFile | 0o644}
+		switch {
+		case isLink:
+			n = &tree.Node{Mode: tree.TypeSymlink | 0o777, Target: target}
+		case strings.HasSuffix(name, "/"):
+			n = tree.NewDir(0o755)
+		}
+		dir := tr.Root
+		parts := strings.Split(strings.TrimSuffix(name, "/"), "/")
+		for _, part := range parts[:len(parts)-1] {
+			if dir.Lookup(part) == nil {
+				if err := dir.Add(part, tree.NewDir(0o755)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dir = dir.Lookup(part)
+		}
+		if dir.Lookup(parts[len(parts)-1]) == nil {
+			if err := dir.Add(parts[len(parts)-1], n); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return tr
+}
+
+// A root file system is found wherever it is in a source, and a directory of something else is
+// named.
+func TestLevelOfRoot(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		paths   []string
+		metalog bool
+		kind    source.LevelKind
+		path    string
+	}{
+		{"root", []string{"etc/passwd", "root/.profile"}, false, source.Root, "."},
+		{"root with links", []string{"bin -> usr/bin", "root/etc/x"}, false, source.Root, "."},
+		{"root that has a root", []string{"etc/", "root/etc/passwd", "rootfs/etc/passwd", "srv/debian/etc/passwd"}, true, source.Root, "."},
+		{"extracted image", []string{"root/etc/passwd"}, false, source.Dataset, "root"},
+		{"dataset of a zone", []string{"root/var/", "config/", "cores/", "lastbooted"}, false, source.Dataset, "root"},
+		{"dataset with something else", []string{"root/etc/passwd", "root/usr/", "notes"}, true, source.Dataset, "root"},
+		{"a small one with a METALOG", []string{"root/motd"}, true, source.Dataset, "root"},
+		{"home of root", []string{"root/.profile"}, false, source.Undecided, ""},
+		{"something beside a root", []string{"root/etc/passwd", "root/usr/", "README"}, false, source.Elsewhere, "root"},
+		{"lxd", []string{"metadata.yaml", "rootfs/etc/os-release", "templates/hostname.tpl"}, false, source.Rootfs, "rootfs"},
+		{"lxd backup", []string{"backup/index.yaml", "backup/container/rootfs/etc/os-release"}, false, source.Rootfs, "backup/container/rootfs"},
+		{"runtime bundle", []string{"config.json", "rootfs/bin/sh"}, false, source.Rootfs, "rootfs"},
+		{"two of them", []string{"a/rootfs/etc/x", "b/rootfs/etc/x"}, false, source.Elsewhere, "a/rootfs"},
+		{"one folder deeper", []string{"debian-12/etc/os-release", "debian-12/usr/"}, false, source.Elsewhere, "debian-12"},
+		{"three folders deeper", []string{"a/b/c/etc/os-release", "a/b/c/usr/"}, false, source.Elsewhere, "a/b/c"},
+		{"one name that roots have, too", []string{"project/lib/x"}, false, source.Undecided, ""},
+		{"mibe", []string{"copy/etc/core.conf", "customize", "manifest", "motd", "packages"}, false, source.Mibe, ""},
+		{"archive of mibe", []string{"mi-core-master/copy/opt/x", "mi-core-master/manifest"}, false, source.Mibe, "mi-core-master"},
+		{"a root with such files", []string{"etc/", "customize", "manifest", "packages"}, false, source.Root, "."},
+		{"files", []string{"x", "y/z"}, false, source.Undecided, ""},
+		{"nothing", nil, false, source.Undecided, ""},
+	} {
+		dir := filepath.Join(t.TempDir(), "d")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		plant(t, dir, test.paths...)
+		if test.metalog {
+			plant(t, filepath.Dir(dir), "d.mtree")
+		}
+		got, err := source.LevelOfDir(dir)
+		if err != nil || got.Kind != test.kind || got.Path != test.path {
+			t.Errorf("%s: %+v, %v", test.name, got, err)
+		}
+		if test.metalog {
+			continue
+		}
+		if got := source.LevelOfTree(planted(t, test.paths...)); got.Kind != test.kind || got.Path != test.path {
+			t.Errorf("%s in an archive: %+v", test.name, got)
+		}
+	}
+}
+
+// The METALOG of an extracted image is found from within it, and one that says nothing of a
+// directory is not taken.
+func TestFindMetalog(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	plant(t, top, "image/root/etc/motd", "image/config/", "other/root/etc/motd", "own/root/etc/motd", "own/root.mtree", "none/root/etc/motd", "text/root/etc/motd")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(top, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("image.mtree", "#mtree v2.0\n. type=dir mode=0711 uid=5\n./config type=dir\n./root type=dir mode=0750\n./root/etc/motd type=file uid=7\n")
+	write("other.mtree", "#mtree v2.0\n. type=dir\n./rootless type=file\n./usr type=dir\n")
+	write("own.mtree", "./root type=dir\n")
+	write("text.mtree", "not a METALOG\n")
+	for _, test := range []struct {
+		dir, metalog, prefix, beside string
+		top                          bool
+	}{
+		{"image", "image.mtree", ".", "", false},
+		{"image/root", "image.mtree", "root", "config", true},
+		{"image/root/etc", "image.mtree", "root/etc", "config", true},
+		{"other/root", "", "", "", false},
+		{"own/root", "own/root.mtree", ".", "", false},
+		{"none/root", "", "", "", false},
+		{"text/root", "", "", "", false},
+	} {
+		m, err := source.FindMetalog(filepath.Join(top, test.dir))
+		want := test.metalog
+		if want != "" {
+			want = filepath.Join(top, want)
+		}
+		if err != nil || m.Path != want || m.Path != "" && m.Prefix != test.prefix || strings.Join(m.Beside, " ") != test.beside || (m.Top != nil) != test.top {
+			t.Errorf("%s: %+v, %v", test.dir, m, err)
+		}
+	}
+}
