@@ -32,11 +32,7 @@ func NewReader(r io.Reader, opts Options) (io.ReadCloser, Format, error) {
 	case Bzip2:
 		return &closer{r: newBzip2Reader(src)}, Bzip2, nil
 	case XZ:
-		dec, err := newXZReader(src)
-		if err != nil {
-			return nil, XZ, err
-		}
-		return &closer{r: dec}, XZ, nil
+		return &closer{r: newXZReader(src)}, XZ, nil
 	case Zstd:
 		dec, err := newZstdReader(src)
 		if err != nil {

@@ -1,8 +1,6 @@
 package compress
 
 import (
-	"io"
-
 	"github.com/ulikunitz/xz"
 )
 
@@ -28,14 +26,4 @@ func (xzEncoder) encode(dst []byte, in *buffer) ([]byte, error) {
 		err = w.Close()
 	}
 	return out.data, err
-}
-
-// newXZReader reads all streams in a row, on one core. The decoder allocates what block headers
-// ask for: the gate before it sees to that.
-func newXZReader(src *source) (io.Reader, error) {
-	r, err := xz.NewReader(newXZGate(src.r))
-	if err != nil {
-		return nil, src.fail(XZ, err)
-	}
-	return &decodeReader{r: r, src: src, format: XZ}, nil
 }
