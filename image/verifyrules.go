@@ -1,6 +1,7 @@
 package image
 
 import (
+	"math"
 	"strings"
 
 	"imagetools/zfs/block"
@@ -103,6 +104,9 @@ func (r *recordVerifier) checkBegin(b *stream.Begin) {
 	}
 	if b.Objset != stream.ObjsetZFS && b.Objset != stream.ObjsetZvol {
 		r.damaged("%v: neither a file system nor a volume", b.Objset)
+	}
+	if b.CreationTime > math.MaxInt64 {
+		r.fault(zpl.Warning, "the snapshot was created at %d seconds, which is beyond all time", b.CreationTime)
 	}
 	if b.ToGUID == 0 {
 		r.fault(zpl.Warning, "the guid of the snapshot is 0: no incremental stream can build on it")
@@ -282,6 +286,9 @@ func (r *recordVerifier) checkSpill(s *stream.Spill, raw bool) {
 	o := r.object(s.Object)
 	if o == nil || raw {
 		return
+	}
+	if s.ObjType != stream.ObjNone {
+		r.damaged("it has the type %s, which only raw streams have: hosts of another byte order stop at it", stream.ObjTypeName(s.ObjType))
 	}
 	if s.CompressedSize != 0 {
 		r.damaged("a compressed size of %d, which only raw streams have", s.CompressedSize)

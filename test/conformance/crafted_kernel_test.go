@@ -157,6 +157,21 @@ var craftedKernel = []craftedFault{
 				}
 			}
 		}},
+	{name: "bytes behind a bonus", severity: zpl.Warning, real: unsound, object: "root/file", path: "root/file", want: "the bytes behind its bonus",
+		edit: func(e *editor) {
+			o := e.rec("root/file")
+			o.BonusLen++
+			r := &e.recs[e.object("root/file")]
+			r.payload = append(r.payload, 0, 1, 1, 1, 1, 1, 1, 1)
+		}},
+	{name: "spill block of a type", object: "root/long", path: "root/long", want: "it has the type SA, which only raw streams have", edit: func(e *editor) {
+		for _, r := range e.recs {
+			if s, ok := r.rec.(*stream.Spill); ok && s.Object == e.number["root/long"] {
+				s.ObjType = stream.ObjSA
+			}
+		}
+	}},
+	{name: "time beyond all", severity: zpl.Warning, want: "beyond all time", real: takes, edit: func(e *editor) { e.begin().CreationTime = 1 << 63 }},
 	{name: "CLONE on a full stream", real: stops, want: "a full stream with the flag CLONE", edit: func(e *editor) { e.begin().Flags |= stream.FlagClone }},
 	{name: "name that no snapshot can have", want: "is not the name of a snapshot", edit: func(e *editor) { e.begin().ToName = "image@a#b" }},
 	{name: "name that is too long", want: "the name of the snapshot has 205 bytes", edit: func(e *editor) { e.begin().ToName = "p@" + strings.Repeat("y", 205) }},

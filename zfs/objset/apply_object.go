@@ -1,6 +1,7 @@
 package objset
 
 import (
+	"bytes"
 	"fmt"
 
 	"imagetools/zfs/stream"
@@ -11,6 +12,9 @@ func (in *applier) object(rec *stream.Object, payload []byte) error {
 	bonus := payload[:min(int(rec.BonusLen), len(payload))]
 	if err := in.makeRoom(rec); err != nil {
 		return err
+	}
+	if len(bytes.TrimLeft(payload[len(bonus):], "\x00")) > 0 {
+		in.doubt(Doubt{Message: "the bytes behind its bonus are not zeros: kernels for debugging stop at them", Old: true})
 	}
 	var c change
 	if old, exists := in.s.objects.Get(rec.Object); exists {

@@ -13,7 +13,7 @@ import (
 // Doubt is what a record does that receivers do not all do alike.
 type Doubt struct {
 	Message string
-	// Old says that only receivers before OpenZFS 2.0 do otherwise. If it is false, the contents
+	// Old says that only receivers before OpenZFS 2.0, or those for debugging, do otherwise. If it is false, the contents
 	// depend on the receiver, and even on when it writes them to disk.
 	Old bool
 }
