@@ -88,12 +88,13 @@ func (s Stack) HasWhiteouts() bool {
 }
 
 // HasLateWhiteouts tells whether a layer has a whiteout after an entry that it may be about: one
-// whose path ends with its name, or has it on the way.
+// that has the last name of its path on its own.
 func (s Stack) HasLateWhiteouts() bool {
 	return s.has(func(before []Entry, e *Entry) bool {
 		victim, opaque := e.whiteout()
-		return victim != "" && !opaque && slices.ContainsFunc(before, func(b Entry) bool {
-			return slices.Contains(strings.Split(b.Header.Name, "/"), path.Base(victim))
+		return victim != "" && slices.ContainsFunc(before, func(b Entry) bool {
+			return opaque && strings.Contains(b.Header.Name, "/") || victim == "." ||
+				slices.Contains(strings.Split(b.Header.Name, "/"), path.Base(victim))
 		})
 	})
 }

@@ -276,8 +276,10 @@ func judgeLayers(stack ocitest.Stack, got *readings) (verdict string, ok bool) {
 		return "refused by us, and not by both others", false
 	case ours.same(umoci) && ours.same(buildah):
 		return "alike", true
-	case umoci.same(buildah):
-		return "not as both others", false
+	case umoci.err == nil && buildah.err == nil && !ours.same(umoci) && !ours.same(buildah):
+		// Each may be explained on its own, also where two causes come to one result.
+		one, other := explainLayers(stack, ours, umoci, true), explainLayers(stack, ours, buildah, false)
+		return "as neither: " + one + "; " + other, one != "" && other != ""
 	case ours.same(umoci) && buildah.err != nil:
 		return "as umoci, buildah refuses", true
 	case ours.same(buildah) && umoci.err != nil:

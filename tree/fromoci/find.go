@@ -111,6 +111,9 @@ func (f *finder) find(ref string) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ref == "" {
+		top = f.withoutArtifacts(top)
+	}
 	if top, err = named(top, ref); err != nil {
 		return nil, err
 	}
@@ -129,7 +132,9 @@ func (f *finder) find(ref string) (*image, error) {
 
 // named keeps of the images in a store those of one name.
 func named(all []Descriptor, ref string) ([]Descriptor, error) {
-	all = slices.DeleteFunc(slices.Clone(all), func(d Descriptor) bool { return d.isAside() })
+	if ref == "" {
+		all = slices.DeleteFunc(slices.Clone(all), func(d Descriptor) bool { return d.isAside() })
+	}
 	if len(all) == 0 {
 		return nil, errors.New("it holds no image")
 	}
@@ -141,11 +146,33 @@ func named(all []Descriptor, ref string) ([]Descriptor, error) {
 		return found, nil
 	}
 	for _, d := range all {
-		if !slices.Equal(d.names(), all[0].names()) {
+		if d.Digest != all[0].Digest && !slices.Equal(d.names(), all[0].names()) {
 			return nil, source.WithHint(fmt.Errorf("it has %d images", len(all)), "add :NAME of one; there are: "+list(all))
 		}
 	}
 	return all, nil
+}
+
+// maxProbed bounds the manifests that are read to find out which one is that of the image.
+const maxProbed = 50
+
+// withoutArtifacts leaves out manifests that are not of images, if there are several and they have
+// names. What cannot be read is told of later, if it is the one.
+func (f *finder) withoutArtifacts(all []Descriptor) []Descriptor {
+	if len(all) < 2 || len(all) > maxProbed {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(d Descriptor) bool {
+		if d.isIndex() || d.isAside() {
+			return false
+		}
+		text, err := f.load(d, MaxManifest)
+		if err == nil {
+			_, err = parseManifest(text)
+		}
+		_, artifact := errors.AsType[*artifactError](err)
+		return artifact
+	})
 }
 
 // list names images in one line.
@@ -173,7 +200,7 @@ func list(all []Descriptor) string {
 // expand adds the manifests that a descriptor leads to.
 func (f *finder) expand(all []candidate, d Descriptor, names []string, depth int) ([]candidate, error) {
 	switch {
-	case d.isAside():
+	case d.isAside() && depth > 0:
 		return all, nil
 	case depth > maxNesting:
 		return nil, fmt.Errorf("indexes nested deeper than %d", maxNesting)
@@ -205,10 +232,15 @@ func (f *finder) choose(all []candidate) (*candidate, error) {
 	}
 	var fit []*candidate
 	var there []string
+	var artifact error // of those that are no images
 	for i := range all {
 		c := &all[i]
 		if c.platform == nil || c.platform.OS == "" {
 			im, err := f.read(c)
+			if _, ok := errors.AsType[*artifactError](err); ok {
+				artifact = err
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -219,6 +251,9 @@ func (f *finder) choose(all []candidate) (*candidate, error) {
 		} else if s := onLine(c.platform.String()); !slices.Contains(there, s) && len(there) < 20 {
 			there = append(there, s)
 		}
+	}
+	if len(fit) == 0 && len(there) == 0 {
+		return nil, artifact
 	}
 	if len(fit) == 0 {
 		slices.Sort(there)

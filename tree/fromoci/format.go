@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -121,10 +122,25 @@ func (d *Descriptor) names() []string {
 	return out
 }
 
+// Annotations of what lies beside images: Docker's attestations, and what cosign saves, but for the
+// values with the prefix.
+const (
+	dockerAside = "vnd.docker.reference.type"
+	cosignKind  = "kind"
+	cosignImage = "dev.cosignproject.cosign/image"
+)
+
+// asideName is a name of signatures and the like, or of a list of them, by the digest of their image
+// (OCI distribution-spec, "Referrers Tag Schema"; cosign, SBOM_SPEC.md).
+var asideName = regexp.MustCompile(`^(.*:)?sha(256-[0-9a-f]{64}|512-[0-9a-f]{128})(\.[a-z]+)?$`)
+
 // isAside tells what stands beside images in an index and is none, such as an attestation.
 func (d *Descriptor) isAside() bool {
-	return d.Annotations["vnd.docker.reference.type"] != "" || d.ArtifactType != "" ||
-		d.Platform != nil && d.Platform.OS == "unknown"
+	kind := d.Annotations[cosignKind]
+	return d.Annotations[dockerAside] != "" || d.ArtifactType != "" ||
+		d.Platform != nil && d.Platform.OS == "unknown" ||
+		strings.HasPrefix(kind, "dev.cosignproject.cosign/") && !strings.HasPrefix(kind, cosignImage) ||
+		slices.ContainsFunc(d.names(), asideName.MatchString)
 }
 
 func (d *Descriptor) isIndex() bool {
@@ -147,7 +163,7 @@ func parseIndex(text []byte) (*index, error) {
 	if err := decode(text, &x); err != nil {
 		return nil, err
 	}
-	if x.SchemaVersion != 2 {
+	if !isSchema(x.SchemaVersion) {
 		return nil, schemaError(x.SchemaVersion)
 	}
 	if len(x.Manifests) > maxEntries {
@@ -160,6 +176,9 @@ func parseIndex(text []byte) (*index, error) {
 	}
 	return &x, nil
 }
+
+// isSchema takes a version that is not told for the only one that documents of this form have.
+func isSchema(version int) bool { return version == 2 || version == 0 }
 
 func schemaError(version int) error {
 	if version == 1 {
@@ -177,16 +196,22 @@ type manifest struct {
 	Layers        []Descriptor `json:"layers"`
 }
 
+// artifactError says that a manifest is of something else than an image, such as a signature or a
+// bill of materials, which may lie beside images.
+type artifactError struct{ text string }
+
+func (e *artifactError) Error() string { return e.text }
+
 func parseManifest(text []byte) (*manifest, error) {
 	var m manifest
 	if err := decode(text, &m); err != nil {
 		return nil, err
 	}
-	if m.SchemaVersion != 2 {
+	if !isSchema(m.SchemaVersion) {
 		return nil, schemaError(m.SchemaVersion)
 	}
 	if m.ArtifactType != "" {
-		return nil, fmt.Errorf("an artifact of type %q, not the image of a system", clip(m.ArtifactType))
+		return nil, &artifactError{fmt.Sprintf("an artifact of type %q, not the image of a system", clip(m.ArtifactType))}
 	}
 	if err := m.Config.check(); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
@@ -203,7 +228,7 @@ func parseManifest(text []byte) (*manifest, error) {
 		case strings.Contains(l.MediaType, "encrypted"):
 			return nil, fmt.Errorf("layers[%d]: it is encrypted (%s)", i, clip(l.MediaType))
 		case !strings.Contains(l.MediaType, ".image.layer.") && !strings.Contains(l.MediaType, ".image.rootfs."):
-			return nil, fmt.Errorf("layers[%d]: media type %q is not that of a layer", i, clip(l.MediaType))
+			return nil, &artifactError{fmt.Sprintf("layers[%d]: media type %q is not that of a layer", i, clip(l.MediaType))}
 		}
 	}
 	return &m, nil

@@ -623,6 +623,25 @@ func TestDockerNames(t *testing.T) {
 	}
 }
 
+// A layer that is in the archive once for each time that the image has it, under one name, and
+// folders with an entry before each of their files.
+func TestDockerNamesTwice(t *testing.T) {
+	one, two := ocitest.Tar(t, "file a=1", "file b=1"), ocitest.Tar(t, "file a=2")
+	p := ocitest.Image{Layers: [][]byte{one, two, one}}.Parts(t)
+	reg := func(name string) tar.Header { return tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o644} }
+	list := ocitest.JSON(t, "", []ocitest.Object{{"Config": "c.json", "RepoTags": nil, "Layers": []string{"l/1.tar", "l/2.tar", "l/1.tar"}}})
+	data := ocitest.Tar(t, "dir l", reg("l/1.tar"), string(one), "dir l", reg("l/2.tar"), string(two), "dir l", reg("l/1.tar"), string(one),
+		reg("c.json"), string(p.Config.Data), reg("manifest.json"), string(list.Data))
+	src, err := fromoci.ReadArchive(t.Context(), bytes.NewReader(data), "", fromoci.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	if diff := cmp.Diff([]string{"file a=1", "file b=1"}, show(t, src.Tree)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A link in place of a layer, as older versions of Docker write it.
 func TestDockerLinks(t *testing.T) {
 	layer := ocitest.Tar(t, "file f=1")
