@@ -26,6 +26,7 @@ type VM struct {
 	Zonepath      string `json:"zonepath"`
 	ImageUUID     string `json:"image_uuid"` // empty for a machine with disks, and for one made of none
 	Bootrom       string `json:"bootrom"`
+	CPUType       string `json:"cpu_type"` // of KVM alone
 	Disks         []Disk `json:"disks"`
 	NICs          []NIC  `json:"nics"`
 
@@ -36,7 +37,8 @@ type VM struct {
 type Disk struct {
 	ZFSFilesystem string `json:"zfs_filesystem"`
 	Zpool         string `json:"zpool"`
-	ImageUUID     string `json:"image_uuid"` // empty for one that began empty
+	ImageUUID     string `json:"image_uuid"`      // empty for one that began empty
+	Model         string `json:"model,omitempty"` // the driver: virtio, ahci, nvme, ide or scsi
 }
 
 // Addresses are those of the machine's interfaces that vmadm gave them, each once, in order.

@@ -34,6 +34,7 @@ type NIC struct {
 	IPs      []string `json:"ips"`         // "dhcp", "addrconf", or addresses with the length of their network
 	Gateways []string `json:"gateways,omitzero"`
 	Primary  bool     `json:"primary,omitzero"` // exactly one of several
+	Model    string   `json:"model,omitempty"`  // the driver: virtio, e1000 or rtl8139; empty for a zone
 }
 
 // CreateVM makes a virtual machine, and waits until it has started if it is to. When ctx ends

@@ -77,6 +77,7 @@ func Steps() []Step {
 		{"openrc", "services of OpenRC that a zone needs, or cannot have", []Profile{Alpine}, (*job).openrc},
 		{"runit", "services of runit that a zone needs, or cannot have", []Profile{Void}, (*job).runit},
 		{"sshd", "no logins by password", nil, (*job).sshd},
+		{"ping", "ping runs as root, since the brand knows no file capabilities", nil, (*job).ping},
 		{"apt", "packages that cannot be upgraded in a zone", []Profile{Debian, Ubuntu}, (*job).apt},
 		{"kernel", "a kernel, and what was found in /dev, /proc, /sys and /run", nil, (*job).kernel},
 		{"product", "/etc/product: what the image is", nil, (*job).product},

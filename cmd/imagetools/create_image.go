@@ -152,7 +152,8 @@ terminal its removal is offered, --remove-stale removes it unasked.
 VIRTUAL MACHINES
 Of a virtual machine, which must be stopped, the brand says the type of the image, and the
 manifest of the image that it was made of all that is inherited. A zone of brand joyent needs the
-platform of this host, but for the classic names, which need an older one. A zone in which
+platform of this host, but for the classic names, which need an older one. Of a machine with disks
+the manifest has the drivers of the first disk and the first interface. A zone in which
 imagetools prepare finds something to do is refused; --unprepared takes it as it is. With
 --incremental the image holds what differs from the machine's own image, which must be installed
 where it is.
@@ -812,10 +813,25 @@ func (o *createImageOptions) complete(env *cli.Env, out *image.Options) error {
 	if have.Description == "" {
 		env.Warnf("the image has no description; --description gives it one")
 	}
-	if have.Type == manifest.TypeZvol && (have.NICDriver == "" || have.DiskDriver == "" || have.CPUType == "") {
-		env.Warnf("the manifest lacks nic_driver, disk_driver or cpu_type, which image servers ask for; --nic-driver, --disk-driver and --cpu-type give them")
+	if have.Type == manifest.TypeZvol {
+		warnOfDrivers(env, have)
 	}
 	return nil
+}
+
+// warnOfDrivers names what the manifest of a volume lacks.
+func warnOfDrivers(env *cli.Env, m *manifest.Manifest) {
+	var fields, flags []string
+	for _, f := range []struct{ value, field, flag string }{
+		{m.NICDriver, "nic_driver", "--nic-driver"}, {m.DiskDriver, "disk_driver", "--disk-driver"}, {m.CPUType, "cpu_type", "--cpu-type"},
+	} {
+		if f.value == "" {
+			fields, flags = append(fields, f.field), append(flags, f.flag)
+		}
+	}
+	if len(fields) > 0 {
+		env.Warnf("the manifest lacks %s, which image servers ask for; use %s", strings.Join(fields, ", "), strings.Join(flags, ", "))
+	}
 }
 
 // mayAsk tells whether there is somebody to answer questions.

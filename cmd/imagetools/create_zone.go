@@ -116,10 +116,31 @@ func (s *vmSource) describe(ctx context.Context, env *cli.Env, h *host.Host, out
 	if err != nil {
 		return err
 	}
-	if m.Base, err = manifest.Inherit(m.Base, origin, imageType); err != nil {
+	if m.Base, err = manifest.Inherit(s.drivers(m.Base), origin, imageType); err != nil {
 		return fmt.Errorf("image %s: %w", s.Origin, err)
 	}
 	return s.require(ctx, h, m, required)
+}
+
+// drivers returns base, nil for none, completed with what a machine with disks has: its first disk,
+// its first interface and its processor. The machine runs with these, whatever the manifest of the
+// image says that it was made of. Of the brand bhyve the processor is that of the host.
+func (s *vmSource) drivers(base *manifest.Manifest) *manifest.Manifest {
+	if !s.HasDisks() {
+		return base
+	}
+	m := manifest.Manifest{}
+	if base != nil {
+		m = *base
+	}
+	m.DiskDriver = cmp.Or(m.DiskDriver, s.Disks[0].Model)
+	if len(s.NICs) > 0 {
+		m.NICDriver = cmp.Or(m.NICDriver, s.NICs[0].Model)
+	}
+	if m.CPUType = cmp.Or(m.CPUType, s.CPUType); m.CPUType == "" && s.Brand == host.BrandBhyve {
+		m.CPUType = "host"
+	}
+	return &m
 }
 
 func (s *vmSource) name() string { return nameOf(s.VM) }

@@ -94,6 +94,13 @@ func TestVMManifest(t *testing.T) {
 		{"bhyve", host.VM{Brand: "bhyve", State: "stopped", Bootrom: "uefi", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0", Zpool: "zones", ImageUUID: seedUUID}}},
 			`"os": "bsd", "nic_driver": "virtio", "disk_driver": "virtio", "cpu_type": "host", "image_size": 9`, options{},
 			manifest.Manifest{Type: "zvol", OS: "bsd", NICDriver: "virtio", DiskDriver: "virtio", CPUType: "host", Requirements: &manifest.Requirements{Brand: "bhyve", Bootrom: "uefi"}}},
+		{"drivers of the machine", host.VM{Brand: "kvm", State: "stopped", CPUType: "qemu64", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0", Zpool: "zones", ImageUUID: seedUUID, Model: "ide"}, {Model: "scsi"}},
+			NICs: []host.NIC{{Model: "e1000"}, {Model: "virtio"}}},
+			`"os": "bsd", "nic_driver": "virtio", "disk_driver": "virtio", "cpu_type": "host"`, options{},
+			manifest.Manifest{Type: "zvol", OS: "bsd", NICDriver: "e1000", DiskDriver: "ide", CPUType: "qemu64", Requirements: &manifest.Requirements{Brand: "kvm"}}},
+		{"drivers of bhyve", host.VM{Brand: "bhyve", State: "stopped", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0", Model: "nvme"}}, NICs: []host.NIC{{Model: "virtio"}}}, "",
+			options{flags: manifest.Options{OS: "linux"}, base: &manifest.Manifest{DiskDriver: "virtio"}},
+			manifest.Manifest{Type: "zvol", OS: "linux", NICDriver: "virtio", DiskDriver: "virtio", CPUType: "host", Requirements: &manifest.Requirements{Brand: "bhyve"}}},
 		{"kvm of no image", host.VM{Brand: "kvm", State: "stopped", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0"}}}, "", options{flags: manifest.Options{OS: "windows"}},
 			manifest.Manifest{Type: "zvol", OS: "windows", Requirements: &manifest.Requirements{Brand: "kvm"}}},
 	} {

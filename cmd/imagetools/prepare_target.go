@@ -15,6 +15,7 @@ import (
 	"imagetools/prepare"
 	"imagetools/rootfs"
 	"imagetools/rootfs/folder"
+	"imagetools/source"
 	"imagetools/tree"
 )
 
@@ -99,6 +100,13 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 	}
 	if err := checkZonesAt(ctx, h, at.path); err != nil {
 		return nil, err
+	}
+	if !isDataset && !o.source.notDataset {
+		level, err := source.LevelOfDir(at.path)
+		if err != nil {
+			return nil, err
+		}
+		isDataset = level.Kind == source.Dataset
 	}
 	if o.source.Metalog == "" {
 		if o.source.Metalog, err = host.Metalog(at.path); err != nil {

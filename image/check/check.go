@@ -142,6 +142,9 @@ func missing(err error) bool {
 // [Leaks].
 func Image(t *tree.Tree, m *manifest.Manifest) (zone, leaks []Finding) {
 	zone = Zone(Tree(t), Of(m))
+	if Of(m).brand() == lx {
+		zone = append(zone, capabilities(t)...)
+	}
 	Leaks(t, func(path, what string) { leaks = append(leaks, Finding{Path: path, Message: what}) })
 	return zone, leaks
 }

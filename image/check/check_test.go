@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,5 +85,43 @@ func TestLeaks(t *testing.T) {
 	}
 	if zone, leaks = check.Image(tree.New(), &manifest.Manifest{Type: manifest.TypeZvol}); len(zone)+len(leaks) > 0 {
 		t.Errorf("a volume: %s", list(slices.Concat(zone, leaks)))
+	}
+}
+
+// Programs with file capabilities are named in an image for the brand lx, once each, unless they are
+// set-uid root.
+func TestFileCapabilities(t *testing.T) {
+	tr := tree.New()
+	bin := tree.NewDir(0o755)
+	attrs := func(name string) *tree.Attrs {
+		return &tree.Attrs{Xattrs: []tree.Xattr{{Name: name, Value: []byte("x")}}}
+	}
+	file := func(mode tree.Mode, uid uint32, a *tree.Attrs) *tree.Node {
+		return &tree.Node{Mode: tree.TypeFile | mode, UID: uid, Attrs: a}
+	}
+	mtr := file(0o755, 0, attrs("security.capability"))
+	root := tree.NewDir(0o755)
+	err := errors.Join(
+		tr.Root.Add("root", root), root.Add("bin", bin), bin.Add("mtr", mtr), bin.Add("mtr2", mtr), bin.Add("ping", file(0o4755, 0, attrs("security.capability"))),
+		bin.Add("other", file(0o4755, 5, attrs("security.capability"))), bin.Add("plain", file(0o755, 0, attrs("user.x"))), tr.Seal(),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := func(imageType string) string {
+		var b strings.Builder
+		zone, _ := check.Image(tr, &manifest.Manifest{Type: imageType})
+		for _, f := range zone {
+			if strings.Contains(f.Message, "file capabilities") {
+				b.WriteString(f.Path + " ")
+			}
+		}
+		return b.String()
+	}
+	if got := named(manifest.TypeLX); got != "root/bin/mtr root/bin/other " {
+		t.Errorf("lx: %q", got)
+	}
+	if got := named(manifest.TypeZone); got != "" {
+		t.Errorf("native: %q", got)
 	}
 }

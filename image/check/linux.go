@@ -70,3 +70,26 @@ func (c *checker) distribution() {
 	}
 	c.add("root/etc", fmt.Sprintf("none of %s found%s", strings.ReplaceAll(strings.Join(distributions, ", "), "/etc/", ""), refuses))
 }
+
+// capability is the attribute that holds the file capabilities of a program.
+const capability = "security.capability"
+
+// capabilities names the programs that need file capabilities, which the brand lx does not have. One
+// that is set-uid root has them all.
+func capabilities(t *tree.Tree) (found []Finding) {
+	const setUID = 0o4000
+	seen := map[*tree.Node]bool{}
+	for path, n := range t.All() {
+		if n.Attrs == nil || seen[n] || n.Mode&setUID != 0 && n.UID == 0 {
+			continue
+		}
+		for _, x := range n.Attrs.Xattrs {
+			if x.Name == capability {
+				seen[n] = true
+				found = append(found, Finding{Path: path, Message: "its file capabilities have no effect in brand lx: " +
+					"users other than root cannot use it fully; make it set-uid root if they must"})
+			}
+		}
+	}
+	return found
+}
