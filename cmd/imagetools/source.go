@@ -329,6 +329,11 @@ func openSource(ctx context.Context, env *cli.Env, at *place, opts sourceOptions
 			s.Close()
 		}
 	}()
+	if look && at.oci == nil {
+		if err := s.checkContainer(at.path); err != nil {
+			return nil, err
+		}
+	}
 	if look && s.isTar {
 		if whole, err = s.relevel(strings.TrimPrefix(at.path, "-")); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -204,4 +205,29 @@ func (s *openedSource) describe(out *image.Options) {
 		maps.Copy(tags, out.Manifest.Tags)
 		out.Manifest.Tags = tags
 	}
+}
+
+// checkContainer refuses a tree that is no root file system but a container image in pieces, which
+// its first names did not tell.
+func (s *openedSource) checkContainer(path string) error {
+	kind, at := fromoci.Held(s.Tree)
+	if kind == "" {
+		return nil
+	}
+	what := map[string]string{"oci": "an OCI layout", "docker": "what docker save writes"}[kind]
+	hint := "make a tar of that directory and use " + kind + "-archive:FILE"
+	switch {
+	case s.isTar && at == "." && path != "-":
+		hint = fmt.Sprintf("use %s-archive:%s", kind, path)
+	case s.isTar && at == ".":
+		hint = fmt.Sprintf("use %s-archive:-", kind)
+	case s.isTar:
+		hint = "unpack it, " + hint
+	case kind == "oci":
+		hint = fmt.Sprintf("use oci:%s", filepath.Join(path, at))
+	}
+	if at == "." {
+		return cli.Hint(fmt.Errorf("%s: not a root file system: it holds %s", s.what, what), hint)
+	}
+	return cli.Hint(fmt.Errorf("%s: not a root file system: %q holds %s", s.what, at, what), hint)
 }

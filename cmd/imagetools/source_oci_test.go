@@ -109,3 +109,24 @@ func TestRegistryInterrupted(t *testing.T) {
 		t.Error("the output folder was made")
 	}
 }
+
+// A container image that its first names do not tell, or that was unpacked, is no root file system.
+func TestContainerAsRootRefused(t *testing.T) {
+	list := `[{"Config":"c","Layers":["one.tar"]}]`
+	saved := ocitest.Tar(t, "file one.tar=1", "file c=1", "file manifest.json="+list)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	ocitest.Write(t, in("saved.tar"), saved)
+	for name, text := range map[string]string{"unpacked/one.tar": "1", "unpacked/c": "1", "unpacked/manifest.json": list,
+		"above/image/oci-layout": "1", "above/image/index.json": "1"} {
+		ocitest.Write(t, in(name), []byte(text))
+	}
+	for source, want := range map[string]string{
+		in("saved.tar"): "use docker-archive:" + in("saved.tar"), in("unpacked"): "use docker-archive:FILE", in("above"): "use oci:" + in("above/image"),
+	} {
+		code, said := createFrom(t.Context(), t, in("out"), source, nil)
+		if code != 1 || !strings.Contains(said, "not a root file system") || !strings.Contains(said, want) {
+			t.Errorf("%s: %d, %s", source, code, said)
+		}
+	}
+}

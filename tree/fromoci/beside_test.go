@@ -98,3 +98,30 @@ func TestNoSchemaVersion(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A tree that is a container image in pieces is told from a root file system.
+func TestHeld(t *testing.T) {
+	list := func(config string, layers ...string) string {
+		return string(ocitest.JSON(t, "", []ocitest.Object{{"Config": config, "Layers": layers}}).Data)
+	}
+	for _, c := range []struct {
+		name     string
+		members  []any
+		kind, at string
+	}{
+		{"short names", []any{"file l1.tar=1", "file c.json=1", "file manifest.json=" + list("c.json", "l1.tar")}, "docker", "."},
+		{"a layout", []any{"file oci-layout=1", "file index.json=1", "dir blobs"}, "oci", "."},
+		{"a layout in a folder", []any{"dir image", "file image/oci-layout=1", "file image/index.json=1"}, "oci", "image"},
+		{"docker save in a folder", []any{"file x/l1/layer.tar=1", "file x/c.json=1", "file x/manifest.json=" + list("c.json", "l1/layer.tar")}, "docker", "x"},
+		{"a list without its layers", []any{"file c.json=1", "file manifest.json=" + list("c.json", "l1.tar")}, "", ""},
+		{"another manifest", []any{"file manifest.json={}", "dir etc"}, "", ""},
+		{"no layers", []any{"file c.json=1", "file manifest.json=" + list("c.json")}, "", ""},
+		{"a root", []any{"dir bin", "dir etc"}, "", ""},
+		{"empty", []any{}, "", ""},
+	} {
+		src := open(t, layout(t, ocitest.Image{Layers: [][]byte{ocitest.Tar(t, c.members...)}}), "", fromoci.Options{})
+		if kind, at := fromoci.Held(src.Tree); kind != c.kind || at != c.at {
+			t.Errorf("%s: %q at %q", c.name, kind, at)
+		}
+	}
+}

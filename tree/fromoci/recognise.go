@@ -5,6 +5,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+
+	"imagetools/tree"
 )
 
 var (
@@ -12,7 +14,7 @@ var (
 	// configuration of docker save in its older form or its newer one.
 	imagePart = regexp.MustCompile(`^(blobs/(sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})|[0-9a-f]{64}(/layer\.tar|/json|/VERSION|\.json|\.tar|\.tar\.gz)|sha256:[0-9a-f]{64})$`)
 	// imageFrame are names that come with those.
-	imageFrame = regexp.MustCompile(`^(|\.|blobs|blobs/sha256|blobs/sha512|oci-layout|index\.json|manifest\.json|repositories|[0-9a-f]{64})$`)
+	imageFrame = regexp.MustCompile(`^(|\.|blobs|blobs/sha256|blobs/sha512|oci-layout|index\.json|manifest\.json|config\.json|repositories|[0-9a-f]{64})$`)
 )
 
 // Recogniser tells the archive of an image from a root file system, by the names of its first
@@ -60,4 +62,50 @@ func IsArchive(r io.Reader) bool {
 		is.Member(hdr.Name)
 	}
 	return is.IsArchive(false)
+}
+
+// Held returns the kind of the container image that a tree holds in place of a root file system, and
+// where: at its top, ".", or in the only directory there. The kind is that of the names by which
+// images are opened, oci or docker; "" if the tree holds none.
+func Held(t *tree.Tree) (kind, at string) {
+	dir := t.Root
+	at = "."
+	if top := dir.Entries(); len(top) == 1 && top[0].Node.IsDir() {
+		at, dir = top[0].Name, top[0].Node
+	}
+	switch {
+	case isFile(dir.Lookup(layoutFile)) && isFile(dir.Lookup(indexFile)):
+		return "oci", at
+	case holdsDocker(dir):
+		return "docker", at
+	}
+	return "", ""
+}
+
+func isFile(n *tree.Node) bool { return n != nil && n.Mode.Type() == tree.TypeFile }
+
+// holdsDocker tells whether a directory has what docker save writes: a list of images with all that
+// the first one names.
+func holdsDocker(dir *tree.Node) bool {
+	list := dir.Lookup(dockerFile)
+	if !isFile(list) || list.Content == nil || list.Size > MaxManifest {
+		return false
+	}
+	r, err := openContent(list.Content, list.Size)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	var images []dockerImage
+	if err != nil || decode(text, &images) != nil || len(images) == 0 || len(images[0].Layers) == 0 {
+		return false
+	}
+	below := &tree.Tree{Root: dir}
+	for _, name := range append(images[0].Layers, images[0].Config) {
+		if below.Lookup(name) == nil {
+			return false
+		}
+	}
+	return true
 }
