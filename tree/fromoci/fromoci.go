@@ -11,7 +11,7 @@
 //
 // # Contents
 //
-// Layers are read from the uppermost down, each once, and what lower ones have that upper ones hide
+// Layers are read from the uppermost down, each once, however often the image has it, and what lower ones have that upper ones hide
 // is not kept. Contents of a layer that is not compressed stay where they are, unless they come
 // over a network. All others go into one temporary file, which has no name while it is used. A file
 // that seemed hidden and is not, since it has another name, makes its layer be read again. Of all
@@ -248,14 +248,19 @@ func (r *reader) read(ctx context.Context) (*tree.Tree, map[*tree.Node]bool, err
 			name += " (" + src.Digest.short() + ")"
 		}
 		r.layers = append(r.layers, &layer{source: src, name: name})
-		r.total += src.Size
 	}
+	r.pair()
 	var hidden cover
 	for i := len(r.layers) - 1; i >= 0; i-- {
 		l := r.layers[i]
-		err := r.scan(ctx, l,
-			func(_ int, c *change) bool { return !hidden.hides(c.path) },
-			func(_ int, c *change) { l.changes = append(l.changes, *c) })
+		var err error
+		if l.twin != nil {
+			err = l.copyTwin(r.opts.Budget)
+		} else {
+			err = r.scan(ctx, l,
+				func(_ int, c *change) bool { return !hidden.hides(c.path) },
+				func(_ int, c *change) { l.changes = append(l.changes, *c) })
+		}
 		if err != nil {
 			return nil, nil, errors.Join(r.faults.Err(), err)
 		}
@@ -286,6 +291,9 @@ func (r *reader) read(ctx context.Context) (*tree.Tree, map[*tree.Node]bool, err
 	names := source.NewNames(m.tree)
 	var newest tree.Time
 	for _, l := range r.layers {
+		if l.twin != nil {
+			continue
+		}
 		l.members.Finish(names)
 		if t := l.members.Newest(); newest.Before(t) {
 			newest = t

@@ -100,6 +100,7 @@ type layer struct {
 	name    string   // in messages
 	changes []change // in the order of the archive; those without meaning have an empty path
 	members *fromtar.Members
+	twin    *layer // an upper one that is the same, which is read in its place; nil if there is none
 }
 
 // scan reads a layer, passing each member on. keep tells whether the contents of a member that is

@@ -222,3 +222,13 @@ func (d *decoder) resolveACLs(names *source.Names, fault func(error)) {
 		}
 	}
 }
+
+// Twins gives nodes that are copies of those of members what those still get from [Members.Finish].
+func (m *Members) Twins(copies map[*tree.Node]*tree.Node) {
+	for _, a := range m.acls {
+		if n := copies[a.node]; n != nil {
+			a.node = n
+			m.acls = append(m.acls, a)
+		}
+	}
+}
