@@ -712,6 +712,8 @@ func FuzzTar(f *testing.F) {
 			f.Add(data)
 		}
 	}
+	f.Add([]byte(extended('g', "uid=5", "size=3", "mtime=1.5") + unsized + "abc" + zeros[3:] + extended('X', "path=solaris") + longName + reg("raw", "x")))
+	f.Add([]byte(reg("a", "x") + zeros + block('2', "l", "d", "") + block('5', "d/", "", "") + block('1', "h", "l/a", "")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		src, err := fromtar.Read(t.Context(), bytes.NewReader(data), fromtar.Options{})
 		if err != nil {

@@ -206,7 +206,13 @@ func TestMembersWithOddHeaders(t *testing.T) {
 
 // Extended headers that cannot be rendered, or of which archive/tar loses one, are errors.
 func TestOddHeadersRefused(t *testing.T) {
+	var many []string
+	for i := range 101 {
+		many = append(many, fmt.Sprintf("SCHILY.xattr.user.%d=1", i))
+	}
 	for name, c := range map[string]struct{ data, want string }{
+		"many globals":        {extended('g', many...) + reg("a", "abc"), "a global extended header with 101 records"},
+		"large globals":       {extended('g', "SCHILY.xattr.user.a="+strings.Repeat("x", 65<<10)) + reg("a", "abc"), "the limit is 100 and 65536"},
 		"global sparse":       {extended('g', "GNU.sparse.map=0,3") + reg("a", "abc"), "a sparse file must have it in its own extended header"},
 		"size of a sparse":    {extended('g', "size=3") + extended('x', "GNU.sparse.size=3", "GNU.sparse.numblocks=1", "GNU.sparse.map=0,3") + reg("a", "abc"), "the member is sparse"},
 		"negative size":       {extended('X', "size=-3") + reg("a", "abc"), "negative"},

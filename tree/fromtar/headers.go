@@ -10,6 +10,12 @@ import (
 	"time"
 )
 
+// maxGlobals and maxGlobalSize bound the records of a global header, which every member gets.
+const (
+	maxGlobals    = 100
+	maxGlobalSize = 64 << 10
+)
+
 // input is an archive on its way through archive/tar.
 type input interface {
 	io.Reader
@@ -105,10 +111,15 @@ func (h *headers) readGlobal(hdr *tar.Header) error {
 		return err
 	}
 	h.global = make(map[string]string)
+	size := 0
 	for key, value := range hdr.PAXRecords {
 		if key != "comment" && !strings.HasPrefix(key, vendorPrefix) {
 			h.global[key] = value
+			size += len(key) + len(value)
 		}
+	}
+	if len(h.global) > maxGlobals || size > maxGlobalSize {
+		return fmt.Errorf("a global extended header with %d records and %d bytes: the limit is %d and %d", len(h.global), size, maxGlobals, maxGlobalSize)
 	}
 	return nil
 }
