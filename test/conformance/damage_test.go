@@ -501,7 +501,7 @@ func askJudge(t *testing.T, all []flipped, n int) {
 			return
 		}
 		defer os.Remove(path)
-		_, err := judge.Verdict([]string{path}, oracle.JudgeOptions{NoZDB: true, Timeout: 10 * time.Second})
+		_, err := judge.Verdict([]string{path}, oracle.JudgeOptions{NoZDB: true, Timeout: time.Minute})
 		told := strings.TrimSpace(list(slices.DeleteFunc(slices.Clone(f.res.Faults), notAnImage)))
 		lines[i] = fmt.Sprintf("%s\n  ours: %s: %s\n  real ZFS: %v", f.what, f.class, firstLine(told), firstLine(fmt.Sprint(err)))
 		if err == nil || f.res.Count[zpl.Damage] > 0 {
