@@ -71,6 +71,8 @@ func TestFlattenDisks(t *testing.T) {
 	dir := t.TempDir()
 	disks := [][]byte{make([]byte, 3<<20), make([]byte, 3<<20), make([]byte, 5<<20)}
 	for i := range disks {
+		disks[i][446+4], disks[i][446+12] = 0x83, 1 // an MBR with one partition of a sector
+		copy(disks[i][510:], "\x55\xaa")
 		copy(disks[i][1<<20:], strings.Repeat("data", i+1))
 		copy(disks[i][i<<20|8192*i:], "more")
 	}

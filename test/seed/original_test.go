@@ -90,8 +90,17 @@ func buildSeed(t *testing.T, build, repository string) (*tree.Tree, tree.Time) {
 	for _, w := range s.Warnings {
 		t.Errorf("warning: %v", w)
 	}
-	root := &tree.Tree{Root: s.Tree.Lookup("root")}
-	return root, s.Time
+	return below(t, s.Tree, "root"), s.Time
+}
+
+// below is what a tree has below a path. The tree must not be used afterwards.
+func below(t *testing.T, of *tree.Tree, path string) *tree.Tree {
+	t.Helper()
+	part := &tree.Tree{Root: of.Lookup(path)}
+	if err := part.Seal(); err != nil {
+		t.Fatal(err)
+	}
+	return part
 }
 
 // fieldsOf are the names of the fields that differ. The time of what we changed is ours to

@@ -14,7 +14,6 @@ import (
 
 	"imagetools/seed"
 	"imagetools/test/oracle"
-	"imagetools/tree"
 	"imagetools/tree/compare"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/source"
@@ -113,8 +112,8 @@ func TestOverlayAsRsync(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := 0
-	ours := &tree.Tree{Root: s.Tree.Lookup("root/etc")}
-	for c, err := range compare.Diff(t.Context(), &tree.Tree{Root: want.Lookup("etc")}, ours, compare.Options{IgnoreOwners: true}) {
+	ours := below(t, s.Tree, "root/etc")
+	for c, err := range compare.Diff(t.Context(), below(t, want, "etc"), ours, compare.Options{IgnoreOwners: true}) {
 		if err != nil {
 			t.Fatal(err)
 		}
