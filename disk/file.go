@@ -10,13 +10,15 @@ import (
 	"syscall"
 
 	"imagetools/internal/holes"
+	"imagetools/internal/steady"
 	"imagetools/tree/source"
 )
 
 // hostFile is a regular file of the host with its holes, as a tree.File.
 type hostFile struct {
 	*os.File
-	size int64
+	size  int64
+	watch *steady.File // nil for a copy, which is nobody else's
 }
 
 // newHostFile returns nil for what is no regular file.
@@ -25,11 +27,39 @@ func newHostFile(f *os.File) (*hostFile, error) {
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, err
 	}
-	return &hostFile{f, info.Size()}, nil
+	watch, err := steady.Watch(f)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	return &hostFile{f, info.Size(), watch}, nil
+}
+
+// ReadAt reads what the file held when it was opened, or reports that it was changed.
+func (h *hostFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := h.File.ReadAt(p, off)
+	if changed := h.check(err); changed != nil {
+		return 0, changed
+	}
+	return n, err
+}
+
+// check looks whether the file was changed, if err is no other error.
+func (h *hostFile) check(err error) error {
+	if h.watch == nil || err != nil && err != io.EOF {
+		return nil
+	}
+	return h.watch.Check(h.Name())
 }
 
 func (h *hostFile) NextData(off int64) (start, end int64, err error) {
-	return holes.Next(int(h.Fd()), off, h.size)
+	start, end, err = holes.Next(int(h.Fd()), off, h.size)
+	if changed := h.check(err); changed != nil {
+		return 0, 0, changed
+	}
+	return start, end, err
 }
 
 const (

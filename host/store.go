@@ -110,8 +110,10 @@ func Metalog(dir string) (string, error) {
 		return "", err
 	}
 	path := abs + ".mtree"
-	_, err = os.Stat(path)
+	info, err := os.Stat(path)
 	switch {
+	case err == nil && !info.Mode().IsRegular(): // who opens a FIFO may wait for ever
+		return "", fmt.Errorf("%q: not a METALOG: not a regular file", path)
 	case err == nil:
 		return path, nil
 	case errors.Is(err, fs.ErrNotExist):

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"imagetools/compress"
 	"imagetools/internal/budget"
@@ -56,6 +57,7 @@ type Input struct {
 
 	spool *spool
 	file  *os.File
+	again *reread // of an uncompressed file, for its contents
 }
 
 // Name is Path, for messages.
@@ -171,12 +173,17 @@ func Locate(path string) (*Input, error) {
 	return in, nil
 }
 
+// readManifest reads a manifest that was found beside a stream. What is no regular file, such as
+// a FIFO, is not waited for.
 func readManifest(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%q: not a manifest: not a regular file", path))
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 	if err == nil && len(text) > maxManifest {
 		err = fmt.Errorf("%q: larger than %d bytes: no manifest", path, maxManifest)
@@ -203,7 +210,7 @@ func locateStream(path string) (*Input, error) {
 	}
 	var found []string
 	for _, suffix := range streamSuffixes() {
-		if _, err := os.Stat(base + suffix); err == nil {
+		if info, err := os.Stat(base + suffix); err == nil && info.Mode().IsRegular() {
 			found = append(found, base+suffix)
 		}
 	}
@@ -244,19 +251,27 @@ func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (e
 			regular, src.total = true, info.Size()
 		}
 	}
+	if opts.Contents && regular {
+		again := newReread(in.file, in.Name())
+		in.again, src.again = again, again
+		defer again.done()
+	}
 	plain, format, err := compress.NewReader(src, compress.Options{})
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
 	in.Format = format
+	if format != compress.None {
+		src.again, in.again = nil, nil
+	}
 	if opts.Contents && (format != compress.None || !regular) {
 		if in.spool, err = newSpool(opts.TmpDir, opts.SpoolLimit); err != nil {
 			return err
 		}
 		defer func() { err = cmp.Or(err, in.spool.flush()); in.Spooled = in.spool.size }()
 	}
-	err = in.readStreams(bufio.NewReaderSize(plain, readBuffer), x, func(r *stream.Reader) error {
+	err = in.readStreams(bufio.NewReaderSize(plain, readBuffer), x, regular, func(r *stream.Reader) error {
 		store := in.store(opts)
 		if store != nil {
 			return x.Read(r, store, nil)
@@ -269,8 +284,8 @@ func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (e
 }
 
 // readStreams calls read for each of the streams that follow one another, and looks at what is
-// behind them.
-func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, read func(*stream.Reader) error) error {
+// behind them; bounded says that the input has an end.
+func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, bounded bool, read func(*stream.Reader) error) error {
 	for {
 		first := len(x.Snapshots())
 		r := stream.NewReader(br)
@@ -288,7 +303,7 @@ func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, read func(*strea
 			return err
 		}
 		if len(next) < 16 || binary.LittleEndian.Uint64(next[8:]) != beginMagic && binary.BigEndian.Uint64(next[8:]) != beginMagic {
-			return in.drain(br)
+			return in.drain(br, bounded)
 		}
 	}
 }
@@ -298,8 +313,11 @@ const readBuffer = 64 << 10
 
 const beginMagic = 0x2F5BACBAC
 
-// drain reads what follows the streams.
-func (in *Input) drain(r io.Reader) error {
+// maxTrailing is how much is read of what follows the streams in an input that may have no end.
+const maxTrailing = 64 << 20
+
+// drain reads what follows the streams. bounded says that the input has an end.
+func (in *Input) drain(r io.Reader, bounded bool) error {
 	in.Padding = true
 	buf := make([]byte, 64<<10)
 	for {
@@ -312,6 +330,9 @@ func (in *Input) drain(r io.Reader) error {
 		if err != nil {
 			return err
 		}
+		if !bounded && in.Trailing > maxTrailing {
+			return fmt.Errorf("more than %d bytes follow the end of the stream", maxTrailing)
+		}
 	}
 }
 
@@ -320,8 +341,8 @@ func (in *Input) store(opts OpenOptions) objset.Store {
 	switch {
 	case in.spool != nil:
 		return in.spool
-	case in.Format == compress.None && in.file != nil && opts.Contents:
-		return objset.InPlace{ReaderAt: io.NewSectionReader(in.file, in.StreamSize, 1<<62)}
+	case in.again != nil:
+		return objset.InPlace{ReaderAt: io.NewSectionReader(in.again, in.StreamSize, 1<<62)}
 	}
 	return nil
 }
@@ -333,6 +354,7 @@ type fileReader struct {
 	name     string
 	n, total int64
 	hash     hash.Hash
+	again    *reread // gets what was read; nil for none
 	progress func(name string, done, total int64)
 }
 
@@ -344,6 +366,9 @@ func (c *fileReader) Read(p []byte) (int, error) {
 	c.n += int64(n)
 	if c.hash != nil {
 		c.hash.Write(p[:n])
+	}
+	if c.again != nil {
+		c.again.Write(p[:n])
 	}
 	if c.progress != nil {
 		c.progress(c.name, c.n, c.total)

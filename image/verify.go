@@ -200,6 +200,9 @@ func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 		}
 	}
 	defer func() {
+		if src.total < 0 && err != nil {
+			return // it may have no end, and there is no manifest with its digest
+		}
 		// What is behind the damage belongs to the file, whose digest the manifest may have.
 		if _, restErr := io.Copy(io.Discard, src); restErr != nil && err == nil {
 			err = restErr
@@ -212,7 +215,7 @@ func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 	}
 	defer plain.Close()
 	in.Format = format
-	return in.readStreams(bufio.NewReaderSize(plain, readBuffer), v.x, func(r *stream.Reader) error {
+	return in.readStreams(bufio.NewReaderSize(plain, readBuffer), v.x, src.total >= 0, func(r *stream.Reader) error {
 		err := v.x.Read(r, &verifyStore{records: records}, func(rec stream.Record) error { return records.record(r, rec) })
 		records.base += r.Position()
 		return err

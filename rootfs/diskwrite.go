@@ -105,10 +105,27 @@ func (d *diskDir) ownDir(name string, attr Attr) error {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := d.isNew(fd); err != nil {
+		return err
+	}
 	if err := dropACLs(fd); err != nil {
 		return err
 	}
 	return d.own(fd, attr)
+}
+
+// isNew tells whether an open directory is one that the caller has just made: who may write to
+// the one around it could have put another in its place, to be given away.
+func (d *diskDir) isNew(fd int) error {
+	var st unix.Stat_t
+	if err := again(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return err
+	}
+	names, err := (&diskDir{fd: fd, euid: d.euid}).names()
+	if err == nil && (int(st.Uid) != d.euid || len(names) > 0) {
+		err = tree.ErrChanged
+	}
+	return err
 }
 
 func (d *diskDir) symlink(target, name string, attr Attr) error {
@@ -140,9 +157,12 @@ func (d *diskDir) ownLink(name string, attr Attr) error {
 	if now.links > 1 || now.Mode.Type() != tree.TypeSymlink {
 		return tree.ErrChanged
 	}
-	return again(func() error {
-		return unix.Fchownat(d.fd, name, int(attr.UID), int(attr.GID), unix.AT_SYMLINK_NOFOLLOW)
-	})
+	return chownLink(d.fd, name, attr)
+}
+
+// isOwnLink tells whether a link is one that the caller has just made.
+func isOwnLink(st *unix.Stat_t) bool {
+	return tree.Mode(st.Mode).Type() == tree.TypeSymlink && st.Nlink == 1 && int(st.Uid) == os.Geteuid()
 }
 
 // setAttr changes the open file, or directory, if the name is its only one; else it makes a

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"imagetools/tree"
+
 	"imagetools/tree/posixacl"
 )
 
@@ -77,4 +79,26 @@ func drop(fd int, name string) error {
 		return fmt.Errorf("drop extended attribute %q: %w", name, err)
 	}
 	return nil
+}
+
+// chownLink gives away a link that the caller has just made, and nothing else that somebody may
+// have put in its place.
+func chownLink(dir int, name string, attr Attr) error {
+	var fd int
+	err := again(func() (err error) {
+		fd, err = unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := again(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return err
+	}
+	if !isOwnLink(&st) {
+		return tree.ErrChanged
+	}
+	return again(func() error { return unix.Fchownat(fd, "", int(attr.UID), int(attr.GID), unix.AT_EMPTY_PATH) })
 }

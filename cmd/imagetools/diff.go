@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagetools/internal/cli"
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/tree/compare"
 )
@@ -191,6 +192,6 @@ func printChangeJSON(w *bufio.Writer, c compare.Change) error {
 	if err != nil {
 		return err
 	}
-	w.Write(line)
+	w.Write(plain.JSON(line))
 	return w.WriteByte('\n')
 }

@@ -15,6 +15,7 @@ import (
 	"imagetools/disk"
 	"imagetools/image"
 	"imagetools/internal/cli"
+	"imagetools/internal/plain"
 	"imagetools/manifest"
 	"imagetools/tree"
 	"imagetools/zfs/objset"
@@ -332,7 +333,7 @@ func (r *inspection) print(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		p.line("", "%s", list)
+		p.line("", "%s", plain.JSON(list))
 	}
 	for _, s := range r.Snapshots {
 		p.snapshot(s)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagetools/internal/cli"
+	"imagetools/internal/plain"
 	"imagetools/manifest"
 )
 
@@ -89,7 +90,7 @@ func runLint(ctx context.Context, env *cli.Env, opts lintOptions) error {
 			}
 		}
 		if opts.JSON {
-			enc := json.NewEncoder(env.Stdout)
+			enc := json.NewEncoder(plain.JSONWriter(env.Stdout))
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
 			return failed, enc.Encode(l.faults)

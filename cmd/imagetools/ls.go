@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagetools/internal/cli"
+	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/zfs/zpl"
 )
@@ -259,7 +260,7 @@ func (l *lister) printJSON(path string, z *zpl.Znode) error {
 	if err != nil {
 		return err
 	}
-	l.out.Write(line)
+	l.out.Write(plain.JSON(line))
 	return l.out.WriteByte('\n')
 }
 

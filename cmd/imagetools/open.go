@@ -14,6 +14,7 @@ import (
 
 	"imagetools/image"
 	"imagetools/internal/cli"
+	"imagetools/internal/plain"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
@@ -145,31 +146,8 @@ func lookup(f *zpl.FS, path string) (*zpl.Znode, error) {
 	return z, err
 }
 
-// printable writes control characters, backslashes and bytes that are not UTF-8 as \ooo.
-func printable(s string) string {
-	plain := true
-	for i := 0; i < len(s); i++ {
-		plain = plain && s[i] >= ' ' && s[i] < 0x7f && s[i] != '\\'
-	}
-	if plain {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 || r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			for _, c := range []byte(s[i : i+n]) {
-				fmt.Fprintf(&b, `\%03o`, c)
-			}
-		} else if r == '\\' {
-			b.WriteString(`\\`)
-		} else {
-			b.WriteString(s[i : i+n])
-		}
-		i += n
-	}
-	return b.String()
-}
+// printable is a name of somebody else's for a list.
+func printable(s string) string { return plain.Entry(s) }
 
 // text is a string that may be any bytes, in JSON: as it is if it is UTF-8, else an object
 // with the bytes in base64.
@@ -186,7 +164,7 @@ func (t text) MarshalJSON() ([]byte, error) {
 
 // printJSON prints an indented document.
 func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(plain.JSONWriter(w))
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)

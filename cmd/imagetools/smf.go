@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagetools/internal/cli"
+	"imagetools/internal/plain"
 	"imagetools/smf"
 )
 
@@ -126,7 +127,7 @@ func runSMFDiff(ctx context.Context, env *cli.Env, opts smfDiffOptions) (differe
 		return len(changes) > 0, nil
 	}
 	var out bytes.Buffer
-	lines := json.NewEncoder(&out)
+	lines := json.NewEncoder(plain.JSONWriter(&out))
 	lines.SetEscapeHTML(false)
 	for _, c := range changes {
 		if opts.JSON {

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagetools/internal/cli"
+	"imagetools/internal/plain"
 	"imagetools/zfs/nvlist"
 	"imagetools/zfs/stream"
 )
@@ -423,7 +424,7 @@ func safeNumber(v uint64) []byte {
 // compactJSON is v in JSON. It is given numbers, booleans and strings, and lists of them.
 func compactJSON(v any) []byte {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	enc := json.NewEncoder(plain.JSONWriter(&b))
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		panic("imagetools: internal error: " + err.Error())

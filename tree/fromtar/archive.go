@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"imagetools/internal/plain"
+	"imagetools/internal/steady"
 	"imagetools/tree/source"
 )
 
@@ -21,25 +21,17 @@ type archive struct {
 	file   *os.File
 	name   string // in messages
 	size   int64
-	mtime  time.Time
-	watch  bool   // others could change it
-	remove string // name to be removed on close; "" if it has none any more
+	watch  *steady.File // nil for a copy, which is nobody else's
+	remove string       // name to be removed on close; "" if it has none any more
 	closed atomic.Bool
 }
 
 // check reports whether the archive is still the one that was read.
 func (a *archive) check() error {
-	if !a.watch {
+	if a.watch == nil {
 		return nil
 	}
-	info, err := a.file.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() != a.size || !info.ModTime().Equal(a.mtime) {
-		return a.changed()
-	}
-	return nil
+	return a.watch.Check(a.name)
 }
 
 func (a *archive) changed() error { return fmt.Errorf("%q: %w", a.name, source.ErrChanged) }

@@ -49,6 +49,7 @@ import (
 
 	"imagetools/internal/budget"
 	"imagetools/internal/plain"
+	"imagetools/internal/steady"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -117,7 +118,15 @@ func Open(ctx context.Context, name string, opts Options) (*Source, error) {
 			return nil, err
 		}
 	}
-	return readArchive(ctx, &archive{file: file, name: opts.Name, size: info.Size(), mtime: info.ModTime(), watch: true}, opts, 0)
+	watch, err := steady.Watch(file)
+	if err == nil {
+		info, err = file.Stat()
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return readArchive(ctx, &archive{file: file, name: opts.Name, size: info.Size(), watch: watch}, opts, 0)
 }
 
 // Read reads the archive in r, through a temporary copy.
