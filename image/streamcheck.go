@@ -61,7 +61,7 @@ func (s *watcher) judge(m *manifest.Manifest) (f Findings) {
 	if err != nil || fs == nil {
 		return Findings{Unchecked: err}
 	}
-	f.Zone = check.Zone(datasetFS{fs}, check.Of(m))
+	f.Zone = check.Zone(newDatasetFS(fs), check.Of(m))
 	report, err := zpl.Check(s.ctx, fs, zpl.CheckOptions{Find: privateName})
 	if err != nil {
 		f.Unchecked = err

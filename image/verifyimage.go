@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 	"slices"
 	"strings"
 
 	"imagetools/compress"
 	"imagetools/image/check"
 	"imagetools/manifest"
+	"imagetools/tree"
 	"imagetools/zfs/nvlist"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
@@ -246,7 +248,7 @@ func (im *imageVerifier) provision(c checkedFS) {
 	if im.m != nil {
 		opts = check.Of(im.m)
 	}
-	for _, f := range check.Zone(datasetFS{c.fs}, opts) {
+	for _, f := range check.Zone(newDatasetFS(c.fs), opts) {
 		severity := zpl.Warning
 		if f.Fatal {
 			severity = im.refused()
@@ -256,7 +258,15 @@ func (im *imageVerifier) provision(c checkedFS) {
 }
 
 // datasetFS is a file system in a stream, without contents, as package check looks at it.
-type datasetFS struct{ fs *zpl.FS }
+type datasetFS struct {
+	fs   *zpl.FS
+	dirs map[string]uint64 // objects of directories, by path: of those in what was listed
+}
+
+func newDatasetFS(fs *zpl.FS) datasetFS { return datasetFS{fs, make(map[string]uint64)} }
+
+// maxKnownDirs bounds how many directories a [datasetFS] knows the objects of.
+const maxKnownDirs = 10_000
 
 func (d datasetFS) Lookup(path string) (check.Node, error) {
 	z, err := d.fs.Lookup(path)
@@ -266,20 +276,35 @@ func (d datasetFS) Lookup(path string) (check.Node, error) {
 	return check.Node{Mode: z.Mode, UID: uint32(min(z.UID, math.MaxUint32)), Size: int64(min(z.Size, math.MaxInt64)), Target: z.Target}, nil
 }
 
-func (d datasetFS) ReadDir(path string) ([]string, error) {
-	z, err := d.fs.Lookup(path)
+func (d datasetFS) ReadDir(dir string) ([]check.Entry, error) {
+	object, ok := d.dirs[dir]
+	if !ok {
+		z, err := d.fs.Lookup(dir)
+		if err != nil {
+			return nil, err
+		}
+		object = z.Object
+	}
+	names, err := d.fs.Dir(object)
 	if err != nil {
 		return nil, err
 	}
-	list, err := d.fs.Dir(z.Object)
-	if err != nil {
-		return nil, err
+	list := make([]check.Entry, len(names))
+	for i, e := range names {
+		list[i] = check.Entry{Name: e.Name, Dir: d.isDir(e)}
+		if list[i].Dir && len(d.dirs) < maxKnownDirs {
+			d.dirs[path.Join(dir, e.Name)] = e.Object
+		}
 	}
-	names := make([]string, len(list))
-	for i, e := range list {
-		names[i] = e.Name
+	return list, nil
+}
+
+func (d datasetFS) isDir(e zpl.DirEntry) bool {
+	if e.Type != 0 {
+		return e.Type == tree.TypeDir
 	}
-	return names, nil
+	z, err := d.fs.Znode(e.Object)
+	return err == nil && z.IsDir()
 }
 
 func (datasetFS) ReadFile(string, int64) ([]byte, error) { return nil, errors.ErrUnsupported }

@@ -49,14 +49,20 @@ type Node struct {
 	Target string // of a symbolic link
 }
 
+// Entry is a name in a directory.
+type Entry struct {
+	Name string
+	Dir  bool // of a directory
+}
+
 // FS is the file system of a dataset. Paths are slash-separated, without a slash in front; links
 // on their way are not followed.
 type FS interface {
 	// Lookup says what a path is. The error for one that is not there is fs.ErrNotExist, or
 	// [tree.ErrNotDir] where it leads through something else.
 	Lookup(path string) (Node, error)
-	// ReadDir returns the names in a directory.
-	ReadDir(path string) ([]string, error)
+	// ReadDir returns what is in a directory.
+	ReadDir(path string) ([]Entry, error)
 	// ReadFile returns the content of a regular file of at most limit bytes. The error for a larger
 	// one, and for contents that are not at hand, is errors.ErrUnsupported.
 	ReadFile(path string, limit int64) ([]byte, error)

@@ -50,28 +50,35 @@ func (c *checker) place() bool {
 	return true
 }
 
-// maxPlaces bounds how many directories are looked at for a root file system.
-const maxPlaces = 1000
+// What is looked at for a root file system: directories of a level, and names in all.
+const (
+	maxPlaces = 1000
+	maxNames  = 1 << 20
+)
 
-// elsewhere says where a root file system lies instead; empty if none is found.
+// elsewhere says where a root file system lies instead; empty if none is found. Each directory is
+// read once.
 func (c *checker) elsewhere() string {
-	places := []string{"."}
+	places, names := []string{"."}, 0
 	for level := 0; level < 4; level++ {
 		var below []string
 		for _, dir := range places {
-			if dir != root && c.looksLikeRoot(dir) {
+			list, err := c.fs.ReadDir(dir)
+			if err != nil {
+				continue
+			}
+			if names += len(list); names > maxNames {
+				return ""
+			}
+			if dir != root && looksLikeRoot(list) {
 				if dir == "." {
 					return "; the root file system is at the top of the dataset, and belongs into root/"
 				}
 				return fmt.Sprintf("; the root file system is in %q: use that directory as the source", dir)
 			}
-			names, err := c.fs.ReadDir(dir)
-			if err != nil {
-				continue
-			}
-			for _, name := range names {
-				if p := path.Join(dir, name); len(below) < maxPlaces && !partOfRoot[name] && c.isDir(p) {
-					below = append(below, p)
+			for _, e := range list {
+				if e.Dir && len(below) < maxPlaces && !partOfRoot[e.Name] {
+					below = append(below, path.Join(dir, e.Name))
 				}
 			}
 		}
@@ -84,14 +91,15 @@ func (c *checker) elsewhere() string {
 var partOfRoot = map[string]bool{"usr": true, "opt": true, "native": true}
 
 // looksLikeRoot tells whether a directory has what a root file system has.
-func (c *checker) looksLikeRoot(dir string) bool {
-	if !c.isDir(path.Join(dir, "etc")) {
-		return false
-	}
-	for _, name := range []string{"usr", "var", "bin", "sbin", "lib", "opt"} {
-		if c.has(path.Join(dir, name)) {
-			return true
+func looksLikeRoot(list []Entry) bool {
+	etc, other := false, false
+	for _, e := range list {
+		switch e.Name {
+		case "etc":
+			etc = e.Dir
+		case "usr", "var", "bin", "sbin", "lib", "opt":
+			other = true
 		}
 	}
-	return false
+	return etc && other
 }

@@ -39,16 +39,16 @@ func (t treeFS) Lookup(path string) (Node, error) {
 	return Node{Mode: n.Mode, UID: n.UID, Size: n.Size, Target: n.Target}, nil
 }
 
-func (t treeFS) ReadDir(path string) ([]string, error) {
+func (t treeFS) ReadDir(path string) ([]Entry, error) {
 	n, err := t.lookup(path)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	var list []Entry
 	for _, e := range n.Entries() {
-		names = append(names, e.Name)
+		list = append(list, Entry{e.Name, e.Node.IsDir()})
 	}
-	return names, nil
+	return list, nil
 }
 
 func (t treeFS) ReadFile(path string, limit int64) (_ []byte, err error) {
