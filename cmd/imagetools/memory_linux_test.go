@@ -105,7 +105,7 @@ func TestBombs(t *testing.T) {
 				cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 				var stderr bytes.Buffer
 				cmd.Stdout, cmd.Stderr = io.Discard, &stderr
-				err, peak := runMeasured(t, cmd)
+				peak, err := runMeasured(t, cmd)
 				t.Logf("limit %d MiB: peak %d MiB, %v of CPU, %v, %.200s", limit.most, peak, cmd.ProcessState.UserTime(), err, stderr.String())
 				code := cmd.ProcessState.ExitCode()
 				switch {
@@ -128,7 +128,7 @@ func TestBombs(t *testing.T) {
 
 // runMeasured runs a program, and tells how many MiB it had at most. What wait(2) tells counts
 // what this process had when it made the other.
-func runMeasured(t *testing.T, cmd *exec.Cmd) (err error, peak int64) {
+func runMeasured(t *testing.T, cmd *exec.Cmd) (peak int64, err error) {
 	must(t, cmd.Start())
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -136,7 +136,7 @@ func runMeasured(t *testing.T, cmd *exec.Cmd) (err error, peak int64) {
 	for {
 		select {
 		case err := <-done:
-			return err, peak >> 10
+			return peak >> 10, err
 		case <-time.After(5 * time.Millisecond):
 		}
 		text, _ := os.ReadFile(status)

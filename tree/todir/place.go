@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -100,18 +101,23 @@ func (p *place) checkEmpty(dir string) error {
 		return err
 	}
 	defer f.Close()
+	held := ""
 	for {
-		names, err := f.Readdirnames(1)
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if durable.IsTemp(names[0]) {
+		names, err := f.Readdirnames(1000)
+		if slices.ContainsFunc(names, durable.IsTemp) {
 			return nil // what else there is may go with it
 		}
-		return notEmpty(fmt.Errorf("%q: %w: it holds %q", p.dir, durable.ErrNotEmpty, names[0]))
+		if held == "" && len(names) > 0 {
+			held = names[0]
+		}
+		switch {
+		case err == io.EOF && held != "":
+			return notEmpty(fmt.Errorf("%q: %w: it holds %q", p.dir, durable.ErrNotEmpty, held))
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
 	}
 }
 

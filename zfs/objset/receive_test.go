@@ -17,7 +17,7 @@ import (
 func file(generation uint64, length int) string {
 	b := make([]byte, length)
 	binary.LittleEndian.PutUint32(b, 0x2F505A)
-	binary.LittleEndian.PutUint16(b[4:], 8/8<<10)
+	binary.LittleEndian.PutUint16(b[4:], 1<<10)
 	binary.LittleEndian.PutUint64(b[24:], generation)
 	return string(b)
 }
