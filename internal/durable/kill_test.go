@@ -87,17 +87,18 @@ func runKind(kind string, replace bool, mark string) (err error) {
 	return s.Commit(nil)
 }
 
-// TestKilledChild is the run that is killed.
-func TestKilledChild(t *testing.T) {
+// TestMain is, in a child of TestKilled, the run that is killed.
+func TestMain(m *testing.M) {
 	kind := os.Getenv("DURABLE_KIND")
 	if kind == "" {
-		t.Skip("run by TestKilled")
+		os.Exit(m.Run())
 	}
 	killAt, _ = strconv.Atoi(os.Getenv("DURABLE_STEP"))
 	watched = func(f folder) folder { return killing{f} }
 	renaming = step
 	if err := runKind(kind, os.Getenv("DURABLE_REPLACE") != "", "new"); err != nil {
-		t.Fatal(err)
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
@@ -167,7 +168,7 @@ func killAtStep(t *testing.T, kind string, replace bool, n int) bool {
 		}
 	}
 	before, _ := state(t)
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledChild$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "DURABLE_KIND="+kind, fmt.Sprintf("DURABLE_STEP=%d", n))
 	if replace {
 		cmd.Env = append(cmd.Env, "DURABLE_REPLACE=1")

@@ -1,8 +1,10 @@
 package required
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -40,17 +42,30 @@ func TestData(t *testing.T) {
 	if got := Data(t, "cache"); got != dir {
 		t.Errorf("Data: %q, want %q", got, dir)
 	}
-	missing := t.Run("missing", func(t *testing.T) {
-		defer func() {
-			if !t.Skipped() {
-				t.Error("not skipped")
-			}
-		}()
-		Data(t, "nothing")
-	})
-	if !missing {
-		t.Error("a file that is missing")
+	var skipped skipping
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		Data(&skipped, "nothing")
+		t.Error("a file that is missing is no reason to skip")
+	}()
+	<-done
+	if !strings.Contains(skipped.reason, "nothing: no such file") {
+		t.Errorf("skipped because %q", skipped.reason)
 	}
+}
+
+// skipping is a test that keeps the reason why it is skipped.
+type skipping struct {
+	testing.TB
+	reason string
+}
+
+func (*skipping) Helper() {}
+
+func (s *skipping) Skip(args ...any) {
+	s.reason = fmt.Sprint(args...)
+	runtime.Goexit()
 }
 
 func TestPrepare(t *testing.T) {
