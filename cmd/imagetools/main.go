@@ -34,6 +34,7 @@ const name = "imagetools"
 
 // run is the program called as invoked: under the name of a command, it is that command.
 func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
+	env.Ways = ways
 	root := newRootCommand(env)
 	if slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == invoked || c.HasAlias(invoked) }) {
 		args = append([]string{invoked}, args...)

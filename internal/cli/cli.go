@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"imagetools/fault"
 	"imagetools/internal/budget"
 	"imagetools/internal/plain"
 )
@@ -28,6 +29,8 @@ type Env struct {
 	Getenv         func(string) string
 	Now            func() time.Time
 	Memory         *budget.Budget // for what is held of input; nil is the default
+	// Ways has a hint for each way out that an error may have, with %s for its arguments.
+	Ways map[fault.Way]string
 }
 
 // NewEnv is the environment of this process.
@@ -133,12 +136,22 @@ func (h *hinted) Hint() string  { return h.hint }
 func Hint(err error, hint string) error { return &hinted{err, hint} }
 
 // Hints are the hints that err and all it wraps have, each once.
-func Hints(err error) []string {
+func Hints(err error) []string { return (&Env{}).hints(err) }
+
+func (e *Env) hints(err error) []string {
 	var out []string
+	add := func(hint string) {
+		if hint != "" && !slices.Contains(out, hint) {
+			out = append(out, hint)
+		}
+	}
 	var visit func(error)
 	visit = func(err error) {
-		if h, ok := err.(interface{ Hint() string }); ok && h.Hint() != "" && !slices.Contains(out, h.Hint()) {
-			out = append(out, h.Hint())
+		switch h := err.(type) {
+		case interface{ Hint() string }:
+			add(h.Hint())
+		case *fault.Error:
+			add(e.hint(h))
 		}
 		switch u := err.(type) {
 		case interface{ Unwrap() error }:
@@ -157,6 +170,18 @@ func Hints(err error) []string {
 	return out
 }
 
+// hint is the text for the way out of an error; empty if there is none.
+func (e *Env) hint(err *fault.Error) string {
+	text, args := e.Ways[err.Way], make([]any, len(err.Args))
+	for i, arg := range err.Args {
+		args[i] = arg
+	}
+	if strings.Count(text, "%") == 0 {
+		return text
+	}
+	return fmt.Sprintf(text, args...)
+}
+
 // Report prints an error with its hints, with nothing in them that a terminal obeys, and returns
 // the exit status: 1, or 2 for a mistake in the command line. name is the program, command the
 // path of the command that failed, such as "imagetools lint", whose help tells more.
@@ -165,10 +190,10 @@ func (e *Env) Report(name, command string, err error) int {
 		return int(exit)
 	}
 	fmt.Fprintf(e.Stderr, "%s: error: %s\n", name, plain.Message(strings.TrimSuffix(err.Error(), "\n")))
-	for _, h := range Hints(err) {
+	for _, h := range e.hints(err) {
 		fmt.Fprintf(e.Stderr, "%s: hint: %s\n", name, plain.Message(h))
 	}
-	if _, ok := errors.AsType[*UsageError](err); ok {
+	if _, ok := errors.AsType[*UsageError](err); ok || fault.IsAsked(err) {
 		fmt.Fprintf(e.Stderr, "%s: hint: see '%s --help'\n", name, command)
 		return 2
 	}

@@ -9,7 +9,11 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"imagetools/fault"
 )
+
+var wayRoom = fault.NewWay("cli_test.room")
 
 func TestReport(t *testing.T) {
 	cause := errors.New("no space left on device")
@@ -21,12 +25,13 @@ func TestReport(t *testing.T) {
 		{fmt.Errorf("write: %w", cause), 1, []string{"tool: error: write: no space left on device\n"}},
 		{fmt.Errorf("a: %w", Hint(cause, "make room")), 1, []string{"tool: error: a: no space", "tool: hint: make room\n"}},
 		{errors.Join(Hint(cause, "one"), Hint(cause, "two")), 1, []string{"hint: one\n", "hint: two\n"}},
+		{fault.Asked(fault.With(cause, wayRoom, "/tmp")), 2, []string{"error: no space left", "hint: make room in /tmp\n", "hint: see 'tool make --help'"}},
 		{Usagef("bad flag"), 2, []string{"error: bad flag\n", "hint: see 'tool make --help'"}},
 		{Hint(errors.New("a\x1b[31m\u009b\x7f\xff\r\n\tb é"), "\x1bc"), 1, []string{`a\x1b[31m\u009b\x7f\xff\r` + "\n\tb é\n", `hint: \x1bc` + "\n"}},
 		{fmt.Errorf("done: %w", ExitError(3)), 3, nil},
 	} {
 		var stderr bytes.Buffer
-		env := &Env{Stderr: &stderr}
+		env := &Env{Stderr: &stderr, Ways: map[fault.Way]string{wayRoom: "make room in %s"}}
 		if code := env.Report("tool", "tool make", test.err); code != test.code {
 			t.Errorf("Report(%q) = %d, want %d", test.err, code, test.code)
 		}
