@@ -13,7 +13,7 @@ import (
 
 	"imagetools/host"
 	"imagetools/overlay"
-	find "imagetools/source"
+	"imagetools/source/content"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -168,8 +168,8 @@ func (img *Image) ReadOverlay(ctx context.Context, folder string) (layers []*ove
 
 // checkRecipe refuses a folder that is a mibe repository.
 func checkRecipe(folder string) error {
-	level, err := find.LevelOfDir(folder)
-	if err != nil || level.Kind != find.Mibe {
+	level, err := content.LevelOfDir(folder)
+	if err != nil || level.Kind != content.Mibe {
 		return nil // reading the folder says what is wrong
 	}
 	return source.WithHint(fmt.Errorf("overlay %q: a mibe repository, not an overlay", folder), "use "+filepath.Join(folder, level.Path, "copy"))

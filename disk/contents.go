@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 )
 
 // Contents is what a machine sees of a disk when it looks for a system or for data.

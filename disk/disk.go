@@ -31,7 +31,7 @@ import (
 	"os"
 
 	"imagetools/internal/shell"
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"imagetools/disk"
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"

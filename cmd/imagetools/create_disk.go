@@ -16,7 +16,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
-	"imagetools/source"
+	"imagetools/source/content"
 	"imagetools/zfs/zvol"
 )
 
@@ -191,15 +191,15 @@ type openedDisk struct {
 }
 
 func openDisk(ctx context.Context, env *cli.Env, at *place, tmpDir string, progress *cli.Progress) (*openedDisk, error) {
-	opts := source.DiskOptions{TmpDir: tmpDir}
+	opts := content.DiskOptions{TmpDir: tmpDir}
 	opts.Unpacking = func(n int64) { progress.Update("unpacking", n, -1) }
 	var d *disk.Disk
 	var err error
 	if at.path == "-" {
 		opts.Name = "standard input"
-		d, err = source.ReadDisk(ctx, env.Stdin, opts)
+		d, err = content.ReadDisk(ctx, env.Stdin, opts)
 	} else {
-		d, err = source.OpenDisk(ctx, at.path, opts)
+		d, err = content.OpenDisk(ctx, at.path, opts)
 	}
 	if err != nil {
 		return nil, err

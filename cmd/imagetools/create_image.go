@@ -25,7 +25,7 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
 	"imagetools/manifest"
-	find "imagetools/source"
+	"imagetools/source/content"
 	"imagetools/tree/source"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
@@ -747,7 +747,7 @@ func (o *createImageOptions) readBase(env *cli.Env) (*manifest.Manifest, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := find.CheckMibe(text); err != nil {
+	if err := content.CheckMibe(text); err != nil {
 		return nil, cli.Hint(fmt.Errorf("%s: %w", printable(o.Manifest), err), "write name, version, description and homepage into a JSON file for -m")
 	}
 	m, err := manifest.ParsePartial(text)

@@ -15,7 +15,7 @@ import (
 	"imagetools/prepare"
 	"imagetools/rootfs"
 	"imagetools/rootfs/folder"
-	"imagetools/source"
+	"imagetools/source/content"
 	"imagetools/tree"
 )
 
@@ -102,11 +102,11 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 		return nil, err
 	}
 	if !isDataset && !o.source.notDataset {
-		level, err := source.LevelOfDir(at.path)
+		level, err := content.LevelOfDir(at.path)
 		if err != nil {
 			return nil, err
 		}
-		isDataset = level.Kind == source.Dataset
+		isDataset = level.Kind == content.Dataset
 	}
 	if o.source.Metalog == "" {
 		if o.source.Metalog, err = host.Metalog(at.path); err != nil {

@@ -18,7 +18,7 @@ import (
 	"imagetools/compress"
 	"imagetools/host"
 	"imagetools/internal/cli"
-	find "imagetools/source"
+	"imagetools/source/content"
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/fromtar"
@@ -91,7 +91,7 @@ type openedSource struct {
 	held   int64          // bytes of memory that the index of an image takes
 	tags   map[string]any // for the manifest, of a container image
 
-	metalog find.Metalog // of a directory, that was found
+	metalog content.Metalog // of a directory, that was found
 	isTar   bool
 }
 
@@ -358,7 +358,7 @@ func openDir(ctx context.Context, env *cli.Env, at *place, owners source.Owners,
 		metalog = cmp.Or(metalog, ds.Metalog)
 	} else if metalog == "" {
 		var err error
-		if s.metalog, err = find.FindMetalog(at.path); err != nil {
+		if s.metalog, err = content.FindMetalog(at.path); err != nil {
 			return nil, err
 		}
 		metalog = s.metalog.Path

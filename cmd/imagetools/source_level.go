@@ -6,26 +6,26 @@ import (
 	"path/filepath"
 	"strings"
 
-	find "imagetools/source"
+	"imagetools/source/content"
 	"imagetools/tree"
 )
 
 // findDir looks at which level of a directory its root file system is: at becomes the place of
 // that. whole tells that it is a dataset, note what is to be said.
 func (p *place) findDir() (whole bool, note string, err error) {
-	level, err := find.LevelOfDir(p.path)
+	level, err := content.LevelOfDir(p.path)
 	if err != nil {
 		return false, "", err
 	}
 	switch level.Kind {
-	case find.Dataset:
+	case content.Dataset:
 		return true, levelNote(p.path, level), nil
-	case find.Rootfs:
+	case content.Rootfs:
 		note = levelNote(p.path, level)
 		p.path = filepath.Join(p.path, filepath.FromSlash(level.Path))
 		return false, note, nil
-	case find.Elsewhere, find.Mibe:
-		return false, "", &find.LevelError{Name: p.path, IsDir: true, Level: level}
+	case content.Elsewhere, content.Mibe:
+		return false, "", &content.LevelError{Name: p.path, IsDir: true, Level: level}
 	}
 	return false, "", nil
 }
@@ -33,12 +33,12 @@ func (p *place) findDir() (whole bool, note string, err error) {
 // relevel makes the tree of an archive that of its root file system, wherever that is in it. whole
 // tells that it is a dataset. name is the path of the archive, empty for standard input.
 func (s *openedSource) relevel(name string) (whole bool, err error) {
-	level := find.LevelOfTree(s.Tree)
+	level := content.LevelOfTree(s.Tree)
 	switch level.Kind {
-	case find.Dataset:
+	case content.Dataset:
 		s.rep.Note("%s", levelNote(name, level))
 		return true, nil
-	case find.Rootfs:
+	case content.Rootfs:
 		s.rep.Note("%s", levelNote(name, level))
 		s.Tree.Unseal()
 		dir, base := path.Split(level.Path)
@@ -48,17 +48,17 @@ func (s *openedSource) relevel(name string) (whole bool, err error) {
 		}
 		s.Tree = &tree.Tree{Root: root}
 		return false, nil
-	case find.Elsewhere, find.Mibe:
-		return false, &find.LevelError{Name: name, Level: level}
+	case content.Elsewhere, content.Mibe:
+		return false, &content.LevelError{Name: name, Level: level}
 	}
 	return false, nil
 }
 
-func levelNote(name string, level find.Level) string {
+func levelNote(name string, level content.Level) string {
 	if name = fmt.Sprintf("%q", name); name == `""` {
 		name = "standard input"
 	}
-	if level.Kind == find.Dataset {
+	if level.Kind == content.Dataset {
 		return fmt.Sprintf("%s is a whole dataset, whose root file system is in root/, and is read as with --as-dataset", name)
 	}
 	return fmt.Sprintf("%s is not a root file system: only the one in %q in it becomes the image", name, level.Path)
@@ -66,7 +66,7 @@ func levelNote(name string, level find.Level) string {
 
 // under puts the root file system into a dataset. If a METALOG describes that dataset, its top is
 // what the METALOG says.
-func (s *openedSource) under(metalog find.Metalog) (err error) {
+func (s *openedSource) under(metalog content.Metalog) (err error) {
 	if s.Tree, err = s.Tree.Under("root"); err != nil || metalog.Prefix != "root" {
 		return err
 	}

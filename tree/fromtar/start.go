@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 	"imagetools/tree/source"
 )
 

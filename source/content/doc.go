@@ -1,10 +1,10 @@
-// Package source finds out what an image could be made of.
+// Package content finds out what an image could be made of, by the contents of files.
 //
-//	f, err := source.SniffFile("cloud.tar.gz")
+//	f, err := content.SniffFile("cloud.tar.gz")
 //	switch f.Kind {
-//	case source.Disk:
+//	case content.Disk:
 //		fmt.Println(f) // a raw disk with a GPT partition table: "disk.raw" in a tar archive, compressed by gzip
-//	case source.Tree:
+//	case content.Tree:
 //		...
 //	}
 //
@@ -17,4 +17,4 @@
 // Of compressed input at most 16 MiB are unpacked to look at it, through at most [MaxNesting]
 // packings. Of a tar at most 1000 members are looked at; in a file that is not compressed they are
 // found without reading what lies between.
-package source
+package content

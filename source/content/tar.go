@@ -1,4 +1,4 @@
-package source
+package content
 
 import (
 	"archive/tar"
@@ -6,7 +6,7 @@ import (
 	"path"
 	"strings"
 
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 	"imagetools/tree/fromoci"
 )
 

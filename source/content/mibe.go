@@ -1,4 +1,4 @@
-package source
+package content
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package source
+package content
 
 import (
 	"cmp"
@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"imagetools/internal/shell"
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 )
 
 // NotDiskError says that a source, which should be a disk, is recognised as something else.

@@ -1,4 +1,4 @@
-package source_test
+package content_test
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"imagetools/source"
+	"imagetools/source/content"
 	"imagetools/tree"
 )
 
@@ -72,30 +72,30 @@ func TestLevelOfRoot(t *testing.T) {
 		name    string
 		paths   []string
 		metalog bool
-		kind    source.LevelKind
+		kind    content.LevelKind
 		path    string
 	}{
-		{"root", []string{"etc/passwd", "root/.profile"}, false, source.Root, "."},
-		{"root with links", []string{"bin -> usr/bin", "root/etc/x"}, false, source.Root, "."},
-		{"root that has a root", []string{"etc/", "root/etc/passwd", "rootfs/etc/passwd", "srv/debian/etc/passwd"}, true, source.Root, "."},
-		{"extracted image", []string{"root/etc/passwd"}, false, source.Dataset, "root"},
-		{"dataset of a zone", []string{"root/var/", "config/", "cores/", "lastbooted"}, false, source.Dataset, "root"},
-		{"dataset with something else", []string{"root/etc/passwd", "root/usr/", "notes"}, true, source.Dataset, "root"},
-		{"a small one with a METALOG", []string{"root/motd"}, true, source.Dataset, "root"},
-		{"home of root", []string{"root/.profile"}, false, source.Undecided, ""},
-		{"something beside a root", []string{"root/etc/passwd", "root/usr/", "README"}, false, source.Elsewhere, "root"},
-		{"lxd", []string{"metadata.yaml", "rootfs/etc/os-release", "templates/hostname.tpl"}, false, source.Rootfs, "rootfs"},
-		{"lxd backup", []string{"backup/index.yaml", "backup/container/rootfs/etc/os-release"}, false, source.Rootfs, "backup/container/rootfs"},
-		{"runtime bundle", []string{"config.json", "rootfs/bin/sh"}, false, source.Rootfs, "rootfs"},
-		{"two of them", []string{"a/rootfs/etc/x", "b/rootfs/etc/x"}, false, source.Elsewhere, "a/rootfs"},
-		{"one folder deeper", []string{"debian-12/etc/os-release", "debian-12/usr/"}, false, source.Elsewhere, "debian-12"},
-		{"three folders deeper", []string{"a/b/c/etc/os-release", "a/b/c/usr/"}, false, source.Elsewhere, "a/b/c"},
-		{"one name that roots have, too", []string{"project/lib/x"}, false, source.Undecided, ""},
-		{"mibe", []string{"copy/etc/core.conf", "customize", "manifest", "motd", "packages"}, false, source.Mibe, ""},
-		{"archive of mibe", []string{"mi-core-master/copy/opt/x", "mi-core-master/manifest"}, false, source.Mibe, "mi-core-master"},
-		{"a root with such files", []string{"etc/", "customize", "manifest", "packages"}, false, source.Root, "."},
-		{"files", []string{"x", "y/z"}, false, source.Undecided, ""},
-		{"nothing", nil, false, source.Undecided, ""},
+		{"root", []string{"etc/passwd", "root/.profile"}, false, content.Root, "."},
+		{"root with links", []string{"bin -> usr/bin", "root/etc/x"}, false, content.Root, "."},
+		{"root that has a root", []string{"etc/", "root/etc/passwd", "rootfs/etc/passwd", "srv/debian/etc/passwd"}, true, content.Root, "."},
+		{"extracted image", []string{"root/etc/passwd"}, false, content.Dataset, "root"},
+		{"dataset of a zone", []string{"root/var/", "config/", "cores/", "lastbooted"}, false, content.Dataset, "root"},
+		{"dataset with something else", []string{"root/etc/passwd", "root/usr/", "notes"}, true, content.Dataset, "root"},
+		{"a small one with a METALOG", []string{"root/motd"}, true, content.Dataset, "root"},
+		{"home of root", []string{"root/.profile"}, false, content.Undecided, ""},
+		{"something beside a root", []string{"root/etc/passwd", "root/usr/", "README"}, false, content.Elsewhere, "root"},
+		{"lxd", []string{"metadata.yaml", "rootfs/etc/os-release", "templates/hostname.tpl"}, false, content.Rootfs, "rootfs"},
+		{"lxd backup", []string{"backup/index.yaml", "backup/container/rootfs/etc/os-release"}, false, content.Rootfs, "backup/container/rootfs"},
+		{"runtime bundle", []string{"config.json", "rootfs/bin/sh"}, false, content.Rootfs, "rootfs"},
+		{"two of them", []string{"a/rootfs/etc/x", "b/rootfs/etc/x"}, false, content.Elsewhere, "a/rootfs"},
+		{"one folder deeper", []string{"debian-12/etc/os-release", "debian-12/usr/"}, false, content.Elsewhere, "debian-12"},
+		{"three folders deeper", []string{"a/b/c/etc/os-release", "a/b/c/usr/"}, false, content.Elsewhere, "a/b/c"},
+		{"one name that roots have, too", []string{"project/lib/x"}, false, content.Undecided, ""},
+		{"mibe", []string{"copy/etc/core.conf", "customize", "manifest", "motd", "packages"}, false, content.Mibe, ""},
+		{"archive of mibe", []string{"mi-core-master/copy/opt/x", "mi-core-master/manifest"}, false, content.Mibe, "mi-core-master"},
+		{"a root with such files", []string{"etc/", "customize", "manifest", "packages"}, false, content.Root, "."},
+		{"files", []string{"x", "y/z"}, false, content.Undecided, ""},
+		{"nothing", nil, false, content.Undecided, ""},
 	} {
 		dir := filepath.Join(t.TempDir(), "d")
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -105,14 +105,14 @@ func TestLevelOfRoot(t *testing.T) {
 		if test.metalog {
 			plant(t, filepath.Dir(dir), "d.mtree")
 		}
-		got, err := source.LevelOfDir(dir)
+		got, err := content.LevelOfDir(dir)
 		if err != nil || got.Kind != test.kind || got.Path != test.path {
 			t.Errorf("%s: %+v, %v", test.name, got, err)
 		}
 		if test.metalog {
 			continue
 		}
-		if got := source.LevelOfTree(planted(t, test.paths...)); got.Kind != test.kind || got.Path != test.path {
+		if got := content.LevelOfTree(planted(t, test.paths...)); got.Kind != test.kind || got.Path != test.path {
 			t.Errorf("%s in an archive: %+v", test.name, got)
 		}
 	}
@@ -146,7 +146,7 @@ func TestFindMetalog(t *testing.T) {
 		{"none/root", "", "", "", false},
 		{"text/root", "", "", "", false},
 	} {
-		m, err := source.FindMetalog(filepath.Join(top, test.dir))
+		m, err := content.FindMetalog(filepath.Join(top, test.dir))
 		want := test.metalog
 		if want != "" {
 			want = filepath.Join(top, want)

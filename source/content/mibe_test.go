@@ -1,10 +1,10 @@
-package source_test
+package content_test
 
 import (
 	"errors"
 	"testing"
 
-	"imagetools/source"
+	"imagetools/source/content"
 )
 
 func TestCheckMibe(t *testing.T) {
@@ -20,7 +20,7 @@ func TestCheckMibe(t *testing.T) {
 		"{\nname=\"x\"\nversion=\"1\"\n":       false,
 		`[]`:                                   false,
 	} {
-		if err := source.CheckMibe([]byte(text)); errors.Is(err, source.ErrMibe) != want {
+		if err := content.CheckMibe([]byte(text)); errors.Is(err, content.ErrMibe) != want {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

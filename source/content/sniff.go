@@ -1,4 +1,4 @@
-package source
+package content
 
 import (
 	"bufio"
@@ -10,7 +10,7 @@ import (
 
 	"imagetools/compress"
 	"imagetools/disk"
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 )
 
 // MaxNesting is through how many packings is looked.

@@ -1,13 +1,13 @@
-package source
+package content
 
 import (
 	"fmt"
 	"strings"
 
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 )
 
-// Kind is what could be made of a source.
+// Kind is what could be made of a content.
 type Kind int
 
 // The kinds.

@@ -1,4 +1,4 @@
-package source
+package content
 
 import (
 	"errors"
@@ -85,7 +85,7 @@ func LevelOfTree(t *tree.Tree) Level {
 	return l
 }
 
-// level looks for the root from the top on. marked says that a METALOG describes the source.
+// level looks for the root from the top on. marked says that a METALOG describes the content.
 func level(list names, marked bool) (Level, error) {
 	top, err := list(".")
 	if err != nil {

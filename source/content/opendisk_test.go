@@ -1,4 +1,4 @@
-package source_test
+package content_test
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"imagetools/compress"
 	"imagetools/disk"
 	"imagetools/internal/cli"
-	"imagetools/source"
+	"imagetools/source/content"
 )
 
 // open opens a disk from a file and from a pipe, and returns what both give.
@@ -23,7 +23,7 @@ func open(t *testing.T, data []byte) ([]byte, error) {
 		t.Fatal(err)
 	}
 	tmp := t.TempDir()
-	opts := source.DiskOptions{Name: "pipe", TmpDir: tmp}
+	opts := content.DiskOptions{Name: "pipe", TmpDir: tmp}
 	read := func(d *disk.Disk, err error) ([]byte, error) {
 		if err != nil {
 			return nil, err
@@ -31,8 +31,8 @@ func open(t *testing.T, data []byte) ([]byte, error) {
 		defer d.Close()
 		return io.ReadAll(io.NewSectionReader(d, 0, d.Size))
 	}
-	fromFile, fileErr := read(source.OpenDisk(t.Context(), path, opts))
-	fromPipe, pipeErr := read(source.ReadDisk(t.Context(), io.MultiReader(bytes.NewReader(data)), opts))
+	fromFile, fileErr := read(content.OpenDisk(t.Context(), path, opts))
+	fromPipe, pipeErr := read(content.ReadDisk(t.Context(), io.MultiReader(bytes.NewReader(data)), opts))
 	if !bytes.Equal(fromFile, fromPipe) || (fileErr == nil) != (pipeErr == nil) {
 		t.Errorf("file: %d bytes, %v; pipe: %d bytes, %v", len(fromFile), fileErr, len(fromPipe), pipeErr)
 	}
@@ -111,7 +111,7 @@ func TestOtherFormatsAreNoDisk(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := open(t, test.data)
-			if _, ok := errors.AsType[*source.NotDiskError](err); !ok || !strings.Contains(err.Error(), test.want) {
+			if _, ok := errors.AsType[*content.NotDiskError](err); !ok || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("%v; want %q", err, test.want)
 			}
 			if hints := strings.Join(cli.Hints(err), "; "); !strings.Contains(hints, test.hint) || test.hint == "" && hints != "" {

@@ -1,4 +1,4 @@
-package source
+package content
 
 import (
 	"archive/tar"
@@ -12,7 +12,7 @@ import (
 
 	"imagetools/compress"
 	"imagetools/disk"
-	"imagetools/source/magic"
+	"imagetools/source/content/magic"
 )
 
 // DiskOptions say how a disk is opened.

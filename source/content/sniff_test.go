@@ -1,4 +1,4 @@
-package source_test
+package content_test
 
 import (
 	"archive/tar"
@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"imagetools/compress"
-	"imagetools/source"
+	"imagetools/source/content"
 )
 
 // A packer packs data.
@@ -104,38 +104,38 @@ func TestSniffLooksThroughPacking(t *testing.T) {
 		name    string
 		data    []byte
 		packers []packer
-		kind    source.Kind
+		kind    content.Kind
 		want    string
 	}{
-		{"raw", rawDisk(), nil, source.Disk, "a raw disk with an MBR partition table"},
-		{"gzip", rawDisk(), []packer{gz}, source.Disk, "a raw disk with an MBR partition table, compressed with gzip"},
-		{"bzip2", rawDisk(), []packer{bz}, source.Disk, "a raw disk with an MBR partition table, compressed with bzip2"},
-		{"xz", qcow2, []packer{xz}, source.Disk, "a qcow2 disk, compressed with xz"},
-		{"zstd", qcow2, []packer{withZstd}, source.Disk, "a qcow2 disk, compressed with zstd"},
-		{"pzstd", qcow2, []packer{withPzstd}, source.Disk, "a qcow2 disk, compressed with zstd"},
-		{"stream by pzstd", stream, []packer{withPzstd}, source.Stream, "a ZFS send stream, compressed with zstd"},
-		{"twice", rawDisk(), []packer{gz, xz}, source.Disk, "a raw disk with an MBR partition table, compressed with gzip, compressed with xz"},
-		{"tar.gz", rawDisk(), []packer{inTar("disk.raw"), gz}, source.Disk, `a raw disk with an MBR partition table: "disk.raw" in a tar archive, compressed with gzip`},
-		{"tar with text", rawDisk(), []packer{inTar("./x/disk.bin", "README", "x/"), withPzstd}, source.Disk,
+		{"raw", rawDisk(), nil, content.Disk, "a raw disk with an MBR partition table"},
+		{"gzip", rawDisk(), []packer{gz}, content.Disk, "a raw disk with an MBR partition table, compressed with gzip"},
+		{"bzip2", rawDisk(), []packer{bz}, content.Disk, "a raw disk with an MBR partition table, compressed with bzip2"},
+		{"xz", qcow2, []packer{xz}, content.Disk, "a qcow2 disk, compressed with xz"},
+		{"zstd", qcow2, []packer{withZstd}, content.Disk, "a qcow2 disk, compressed with zstd"},
+		{"pzstd", qcow2, []packer{withPzstd}, content.Disk, "a qcow2 disk, compressed with zstd"},
+		{"stream by pzstd", stream, []packer{withPzstd}, content.Stream, "a ZFS send stream, compressed with zstd"},
+		{"twice", rawDisk(), []packer{gz, xz}, content.Disk, "a raw disk with an MBR partition table, compressed with gzip, compressed with xz"},
+		{"tar.gz", rawDisk(), []packer{inTar("disk.raw"), gz}, content.Disk, `a raw disk with an MBR partition table: "disk.raw" in a tar archive, compressed with gzip`},
+		{"tar with text", rawDisk(), []packer{inTar("./x/disk.bin", "README", "x/"), withPzstd}, content.Disk,
 			`a raw disk with an MBR partition table: "x/disk.bin" in a tar archive, compressed with zstd`},
-		{"packed in a tar", qcow2, []packer{xz, inTar("a.qcow2.xz", "SHA256SUMS")}, source.Disk,
+		{"packed in a tar", qcow2, []packer{xz, inTar("a.qcow2.xz", "SHA256SUMS")}, content.Disk,
 			`a qcow2 disk, compressed with xz: "a.qcow2.xz" in a tar archive`},
-		{"appliance", zeroHeader("KDMV"), []packer{inTar("x-disk1.vmdk", "x.ovf", "x.mf")}, source.Disk, `a vmdk disk: "x-disk1.vmdk" in a tar archive`},
-		{"by its name", make([]byte, 5000), []packer{inTar("disk.raw"), gz}, source.Disk, `zeros: "disk.raw" in a tar archive, compressed with gzip`},
-		{"stream in a tar", stream, []packer{gz, inTar("web.zfs.gz", "web.json")}, source.Stream, `a ZFS send stream, compressed with gzip: "web.zfs.gz" in a tar archive`},
-		{"root with a disk", rawDisk(), []packer{inTar("root/disk.raw", "etc/passwd"), gz}, source.Tree, "a tar archive, compressed with gzip"},
-		{"root", []byte("x"), []packer{inTar("./usr/bin/x", "./", "./usr/"), xz}, source.Tree, "a tar archive, compressed with xz"},
-		{"files", []byte("x"), []packer{inTar("x", "README")}, source.Tree, "a tar archive"},
-		{"docker save", []byte("{}"), []packer{inTar(strings.Repeat("ab", 32)+".json", "manifest.json"), gz}, source.Container, "the archive of a container image, compressed with gzip"},
-		{"a disk named like a magic number", []byte("x"), []packer{inTar("QFI\xfb", "KDMV")}, source.Tree, "a tar archive"},
-		{"zip", []byte("PK\x03\x04\x14\x00\x00\x00"), nil, source.Foreign, "a ZIP archive"},
-		{"zip in xz", []byte("PK\x03\x04\x14\x00\x00\x00"), []packer{xz}, source.Foreign, "a ZIP archive, compressed with xz"},
-		{"too deep", rawDisk(), []packer{gz, gz, gz, gz, gz}, source.Foreign,
-			"a gzip file" + strings.Repeat(", compressed with gzip", source.MaxNesting)},
-		{"json", []byte(" {\"v\": 2}\n"), nil, source.JSON, "a JSON document"},
-		{"empty", nil, nil, source.Nothing, "nothing: it is empty"},
-		{"zeros", make([]byte, 4096), nil, source.Nothing, "zeros"},
-		{"noise", []byte("\x01\x02\x03\x04\xff\xfe"), nil, source.Unknown, "data of an unknown format"},
+		{"appliance", zeroHeader("KDMV"), []packer{inTar("x-disk1.vmdk", "x.ovf", "x.mf")}, content.Disk, `a vmdk disk: "x-disk1.vmdk" in a tar archive`},
+		{"by its name", make([]byte, 5000), []packer{inTar("disk.raw"), gz}, content.Disk, `zeros: "disk.raw" in a tar archive, compressed with gzip`},
+		{"stream in a tar", stream, []packer{gz, inTar("web.zfs.gz", "web.json")}, content.Stream, `a ZFS send stream, compressed with gzip: "web.zfs.gz" in a tar archive`},
+		{"root with a disk", rawDisk(), []packer{inTar("root/disk.raw", "etc/passwd"), gz}, content.Tree, "a tar archive, compressed with gzip"},
+		{"root", []byte("x"), []packer{inTar("./usr/bin/x", "./", "./usr/"), xz}, content.Tree, "a tar archive, compressed with xz"},
+		{"files", []byte("x"), []packer{inTar("x", "README")}, content.Tree, "a tar archive"},
+		{"docker save", []byte("{}"), []packer{inTar(strings.Repeat("ab", 32)+".json", "manifest.json"), gz}, content.Container, "the archive of a container image, compressed with gzip"},
+		{"a disk named like a magic number", []byte("x"), []packer{inTar("QFI\xfb", "KDMV")}, content.Tree, "a tar archive"},
+		{"zip", []byte("PK\x03\x04\x14\x00\x00\x00"), nil, content.Foreign, "a ZIP archive"},
+		{"zip in xz", []byte("PK\x03\x04\x14\x00\x00\x00"), []packer{xz}, content.Foreign, "a ZIP archive, compressed with xz"},
+		{"too deep", rawDisk(), []packer{gz, gz, gz, gz, gz}, content.Foreign,
+			"a gzip file" + strings.Repeat(", compressed with gzip", content.MaxNesting)},
+		{"json", []byte(" {\"v\": 2}\n"), nil, content.JSON, "a JSON document"},
+		{"empty", nil, nil, content.Nothing, "nothing: it is empty"},
+		{"zeros", make([]byte, 4096), nil, content.Nothing, "zeros"},
+		{"noise", []byte("\x01\x02\x03\x04\xff\xfe"), nil, content.Unknown, "data of an unknown format"},
 	}
 	for _, test := range tests {
 		data := test.data
@@ -146,11 +146,11 @@ func TestSniffLooksThroughPacking(t *testing.T) {
 		if err := os.WriteFile(path, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		file, err := source.SniffFile(path)
+		file, err := content.SniffFile(path)
 		if err != nil || file.Kind != test.kind || file.String() != test.want {
 			t.Errorf("%s: %v: %v, %v; want %v: %s", test.name, file.Kind, file, err, test.kind, test.want)
 		}
-		pipe, err := source.Sniff(io.MultiReader(bytes.NewReader(data))) // cannot seek
+		pipe, err := content.Sniff(io.MultiReader(bytes.NewReader(data))) // cannot seek
 		if err != nil || pipe.Kind != test.kind || pipe.String() != test.want {
 			t.Errorf("%s from a pipe: %v: %v, %v; want %v: %s", test.name, pipe.Kind, pipe, err, test.kind, test.want)
 		}
@@ -160,8 +160,8 @@ func TestSniffLooksThroughPacking(t *testing.T) {
 func TestSniffNamesSeveralDisks(t *testing.T) {
 	t.Parallel()
 	two := joinTars(t, inTar("a.raw")(t, rawDisk()), inTar("b.raw")(t, rawDisk()))
-	f, err := source.Sniff(bytes.NewReader(two))
-	if err != nil || f.Kind != source.Disks || strings.Join(f.Members, " ") != "a.raw b.raw" || f.String() != "2 disks in a tar archive" {
+	f, err := content.Sniff(bytes.NewReader(two))
+	if err != nil || f.Kind != content.Disks || strings.Join(f.Members, " ") != "a.raw b.raw" || f.String() != "2 disks in a tar archive" {
 		t.Errorf("%v: %v %q, %v", f.Kind, f, f.Members, err)
 	}
 }
@@ -183,8 +183,8 @@ func TestSniffFixedVHD(t *testing.T) {
 	t.Parallel()
 	data := append(rawDisk(), "conectix"...)
 	data = append(data, make([]byte, 504)...)
-	f, err := source.SniffAt(bytes.NewReader(data), int64(len(data)))
-	if err != nil || f.Kind != source.Disk || f.Format.ID != "vhd-fixed" {
+	f, err := content.SniffAt(bytes.NewReader(data), int64(len(data)))
+	if err != nil || f.Kind != content.Disk || f.Format.ID != "vhd-fixed" {
 		t.Errorf("%v: %v, %v", f.Kind, f, err)
 	}
 }
@@ -196,11 +196,11 @@ func FuzzSniff(f *testing.F) {
 	f.Add(withPzstd(t, zeroHeader("KDMV")[:2000]))
 	f.Add([]byte("]\x00\x00\x80\x00\xff\xff\xff\xff\xff\xff\xff\xff\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		a, err := source.Sniff(bytes.NewReader(data))
+		a, err := content.Sniff(bytes.NewReader(data))
 		if err != nil || a.String() == "" || a.Kind.String() == "" {
 			t.Fatalf("%v, %v", a, err)
 		}
-		b, err := source.Sniff(io.MultiReader(bytes.NewReader(data)))
+		b, err := content.Sniff(io.MultiReader(bytes.NewReader(data)))
 		if err != nil || a.String() != b.String() || a.Kind != b.Kind {
 			t.Fatalf("%v from a pipe, %v from a file, %v", b, a, err)
 		}
