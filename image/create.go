@@ -33,8 +33,7 @@ type Options struct {
 	Dir string
 	// Force replaces files that exist, but those of the origin and of Sources.
 	Force bool
-	// Sources are paths that the image is made from: of images, as [Locate] takes them, or of
-	// other files.
+	// Sources are the files that the image is made from; of an image, [Found.Files].
 	Sources     []string
 	Compression compress.Format // the zero value stands for gzip
 	// FileSystem is for trees; for others, it says Created alone.

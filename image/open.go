@@ -1,101 +1,169 @@
 package image
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
+	"sync"
 
-	"imagetools/compress"
+	"imagetools/fault"
 	"imagetools/internal/budget"
 	"imagetools/manifest"
+	"imagetools/tree"
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
+	"imagetools/zfs/zvol"
 )
 
-// OpenOptions say what will be done with opened images.
+// OpenOptions say how an image is opened. The zero value opens its last snapshot, with its origins
+// as [Find] finds them, for reading everything.
 type OpenOptions struct {
+	// Origins are the images that the image is incremental on, the full one first, each a path as
+	// [Find] takes it. nil has them found by the manifests beside the image.
+	Origins []string
+	// Snapshot is the snapshot to look at: DATASET@SNAPSHOT, @SNAPSHOT or SNAPSHOT in the first
+	// dataset of the image's file, DATASET for its last snapshot, or a guid as 0xHEX. The empty
+	// name is the last snapshot of that dataset.
+	Snapshot string
+
 	Stdin io.Reader // for the path "-"
 
-	// Contents says that file contents will be read: they are spooled into TmpDir where the
-	// stream is compressed or comes from a pipe.
-	Contents   bool
-	TmpDir     string         // "" is os.TempDir
-	SpoolLimit int64          // bytes; 0 is DefaultSpoolLimit
-	Budget     *budget.Budget // for what is held; nil is the default
+	// MetadataOnly says that no file contents will be read, so that nothing is spooled. Otherwise
+	// they are spooled into TmpDir if the stream is compressed or comes from a pipe.
+	MetadataOnly bool
+	TmpDir       string // "" is os.TempDir
+	SpoolLimit   int64  // bytes; 0 is DefaultSpoolLimit
+
+	// Budget counts the memory that is held, for programs that share one between several readers.
+	// nil is a budget of MemoryLimit bytes; 0 is the default, which grows with the number of files.
+	Budget      *budget.Budget
+	MemoryLimit int64
 
 	// Progress, if set, is told how much of a file was read; total is -1 for a pipe.
 	Progress func(name string, done, total int64)
 }
 
-// Input is a file, or standard input, with one or more streams.
-type Input struct {
-	Path         string // of the stream file; "-" is standard input
-	ManifestPath string // of the manifest that was named or lies beside; empty if there is none
-	Manifest     []byte // its text
-	Format       compress.Format
-	Size         int64  // bytes of the file
-	StreamSize   int64  // bytes of its streams, uncompressed
-	Spooled      int64  // bytes in the temporary folder
-	SHA1         string // in hex; Verify computes it
-	Snapshots    []*objset.Snapshot
-	Trailing     int64 // bytes behind the last stream
-	Padding      bool  // they are zeros
+// Image is an open image, or any other ZFS send stream, with the images that it is incremental
+// on. It is safe for concurrent use until it is closed.
+type Image struct {
+	Manifest *manifest.Manifest // nil if there is none that can be read
+	Index    *objset.Index      // the objects in all streams
+	Inputs   []*Input           // the files that were read: the full image first, the image itself last
+	NoOrigin error              // why the images that it builds on were not found; nil if they were
 
-	spool *spool
-	file  *os.File
-	again *reread // of an uncompressed file, for its contents
+	snapshot *objset.Snapshot
+
+	mu   sync.Mutex // guards what follows, which is nil before it is asked for
+	fs   *zpl.FS
+	tree *tree.Tree
 }
 
-// Name is Path, for messages.
-func (in *Input) Name() string {
-	if in.Path == "-" {
-		return "standard input"
+// Ways out of what [Open] and the methods of [Image] report.
+var (
+	// WayCreate is for what is no stream: it may be a source to make an image of.
+	WayCreate = fault.NewWay("image.create")
+	// WayVolume is for a volume that was taken for a file system.
+	WayVolume = fault.NewWay("image.volume")
+	// WayFile is for a file system that was taken for a volume.
+	WayFile = fault.NewWay("image.file")
+	// WayStructure is for encrypted streams, of which only the structure can be read.
+	WayStructure = fault.NewWay("image.structure")
+	// WayStdin is for a pipe that has a path, whose start cannot be looked at.
+	WayStdin = fault.NewWay("image.stdin")
+	// WayOrigin is for an incremental image; the argument is the guid of the snapshot needed.
+	WayOrigin = fault.NewWay("image.origin")
+)
+
+// Errors of [Open] and the methods of [Image], which wrap them.
+var (
+	ErrNotStream     = stream.ErrMagic          // not a ZFS send stream
+	ErrNotFileSystem = zpl.ErrNotFileSystem     // such as a volume
+	ErrNotVolume     = zvol.ErrNotVolume        // such as a file system
+	ErrEncrypted     = objset.ErrEncrypted      // a raw stream
+	ErrResumed       = objset.ErrResumed        // the first part of the stream is missing
+	ErrIncomplete    = errors.New("incomplete") // see [IncompleteError]
+)
+
+// IncompleteError says that an image is incremental, and that what it builds on was not read.
+type IncompleteError struct {
+	Snapshot string   // that is wanted
+	Missing  uint64   // guid of the snapshot that is needed
+	Origins  []string // in quotes: the images that were read in search of it
+	Err      error    // what cannot be opened, or why the origins were not found
+}
+
+// Error names the snapshot and says what is missing.
+func (e *IncompleteError) Error() string {
+	if len(e.Origins) > 0 {
+		return fmt.Sprintf("%v: no snapshot in %s has the guid %#x", e.Err, strings.Join(e.Origins, ", "), e.Missing)
 	}
-	return strconv.Quote(in.Path)
+	return e.Err.Error()
 }
 
-// Opened is what was read of one stream or a chain of them.
-type Opened struct {
-	Index  *objset.Index
-	Inputs []*Input
+// Unwrap returns Err.
+func (e *IncompleteError) Unwrap() error { return e.Err }
+
+// Is reports ErrIncomplete.
+func (e *IncompleteError) Is(err error) bool { return err == ErrIncomplete }
+
+// Open opens the image at a path: a stream in any compression, the manifest of an image whose stream
+// lies beside it, or "-" for opts.Stdin. The streams are read once, and checked while they are. What
+// is held in memory is some 200 bytes for each file, its names and attributes; see
+// [OpenOptions.Budget].
+//
+//	img, err := image.Open(ctx, "web-1.0.json", image.OpenOptions{})
+//	...
+//	defer img.Close()
+//	files, err := img.FS()
+//
+// An incremental image whose origins are not found can be opened, and Index tells of what it
+// changes; its contents cannot be read.
+func Open(ctx context.Context, path string, opts OpenOptions) (*Image, error) {
+	found, err := Find(path, opts.Origins)
+	if err != nil {
+		return nil, err
+	}
+	return found.Open(ctx, opts)
 }
 
-// Open reads the streams in files: each is a stream in any compression, "-", or the manifest
-// of an image whose stream lies beside it. What is incremental must follow its source. The
-// error for a damaged stream comes with what was read up to there.
-func Open(ctx context.Context, paths []string, opts OpenOptions) (_ *Opened, err error) {
-	o := &Opened{Index: objset.New(objset.Options{Keep: zpl.Keep, Budget: opts.Budget})}
-	for _, path := range paths {
-		in, err := Locate(path)
+// Open opens the image that was found; Origins of the options are not looked at.
+func (f *Found) Open(ctx context.Context, opts OpenOptions) (_ *Image, err error) {
+	img := &Image{Manifest: f.Manifest, NoOrigin: f.NoOrigin}
+	img.Index = objset.New(objset.Options{Keep: zpl.Keep, Budget: opts.Budget, Limit: opts.MemoryLimit})
+	defer func() {
 		if err != nil {
-			return o, err
+			img.Close()
 		}
-		o.Inputs = append(o.Inputs, in)
-		if err := in.read(ctx, o.Index, opts); err != nil {
-			return o, fmt.Errorf("%s: %w", in.Name(), err)
+	}()
+	for _, in := range f.chain {
+		in := in.unread()
+		img.Inputs = append(img.Inputs, in)
+		if err := in.read(ctx, img.Index, opts); err != nil {
+			err = fmt.Errorf("%s: %w", in.Name(), err)
+			if errors.Is(err, ErrNotStream) {
+				err = fault.With(err, WayCreate)
+			}
+			return nil, err
 		}
 	}
-	return o, nil
+	if img.snapshot, err = img.find(opts.Snapshot); err != nil {
+		return nil, err
+	}
+	return img, nil
 }
 
-// Close removes spools and closes files. File contents cannot be read afterwards.
-func (o *Opened) Close() error {
+// Close removes spools and closes files. Contents cannot be read afterwards. A nil image has nothing to
+// close.
+func (img *Image) Close() error {
+	if img == nil {
+		return nil
+	}
 	var errs []error
-	for _, in := range o.Inputs {
+	for _, in := range img.Inputs {
 		if in.spool != nil {
 			errs = append(errs, in.spool.Close())
 		}
@@ -103,291 +171,121 @@ func (o *Opened) Close() error {
 			errs = append(errs, in.file.Close())
 		}
 	}
-	o.Index.Close()
+	img.Index.Close()
 	return errors.Join(errs...)
 }
 
-// Spooled is how many bytes lie in the temporary folder.
-func (o *Opened) Spooled() (n int64) {
-	for _, in := range o.Inputs {
+// Input is the file of the image itself.
+func (img *Image) Input() *Input { return img.Inputs[len(img.Inputs)-1] }
+
+// Snapshot is the snapshot that is looked at.
+func (img *Image) Snapshot() *objset.Snapshot { return img.snapshot }
+
+// Spooled is how many bytes lie in the temporary directory.
+func (img *Image) Spooled() (n int64) {
+	for _, in := range img.Inputs {
 		n += in.Spooled
 	}
 	return n
 }
 
-// maxManifest bounds a manifest; the largest known have some 100 KiB.
-const maxManifest = 16 << 20
+// Held is about how many bytes of memory the image takes.
+func (img *Image) Held() int64 { return img.Index.Held() }
 
-var manifestSuffixes = []string{".json", ".imgmanifest", ".manifest", ".dsmanifest"}
+// IsVolume reports whether the snapshot is that of a volume, which has no files.
+func (img *Image) IsVolume() bool { return img.snapshot.Begin.Objset == stream.ObjsetZvol }
 
-// streamSuffixes are the ends of the names of stream files.
-func streamSuffixes() []string {
-	var all []string
-	for _, t := range []string{manifest.TypeZone, manifest.TypeZvol} {
-		for _, c := range []compress.Format{compress.Gzip, compress.XZ, compress.Bzip2, compress.None} {
-			all = append(all, Suffix(t, c))
-		}
-	}
-	return all
+// FileSystem opens the file system at the level of its objects. The error is [ErrNotFileSystem],
+// [ErrIncomplete], [ErrEncrypted] or [ErrResumed], or tells of damage.
+func (img *Image) FileSystem() (*zpl.FS, error) {
+	img.mu.Lock()
+	defer img.mu.Unlock()
+	return img.fileSystem()
 }
 
-// Locate finds the stream and the manifest that belong to a path: that of a stream, in any
-// compression, of the manifest of an image whose stream lies beside it, or "-". Nothing is read
-// but the manifest.
-func Locate(path string) (*Input, error) {
-	if path == "-" {
-		return &Input{Path: path}, nil
+func (img *Image) fileSystem() (*zpl.FS, error) {
+	if img.fs != nil {
+		return img.fs, nil
 	}
-	f, err := os.Open(path)
+	f, err := zpl.Open(img.Index, img.snapshot)
+	if errors.Is(err, zpl.ErrNotFileSystem) {
+		err = fault.With(fmt.Errorf("%w: a %s", err, Kind(img.snapshot.Begin.Objset)), WayVolume)
+	}
 	if err != nil {
-		return nil, err
+		return nil, img.explain(err)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, fmt.Errorf("%q: is a directory, not an image", path)
-	} else if err == nil && !info.Mode().IsRegular() {
-		return &Input{Path: path}, nil
-	}
-	start := make([]byte, 512)
-	n, _ := io.ReadFull(f, start)
-	if text := bytes.TrimLeft(start[:n], " \t\r\n"); len(text) > 0 && (text[0] == '{' || text[0] == '[') {
-		return locateStream(path)
-	}
-	in := &Input{Path: path}
-	for _, suffix := range streamSuffixes() {
-		base, ok := strings.CutSuffix(path, suffix)
-		if !ok {
-			continue
-		}
-		for _, suffix := range manifestSuffixes {
-			text, err := readManifest(base + suffix)
-			if err == nil {
-				in.ManifestPath, in.Manifest = base+suffix, text
-				return in, nil
-			}
-			if !errors.Is(err, fs.ErrNotExist) {
-				return nil, err
-			}
-		}
-	}
-	return in, nil
+	img.fs = f
+	return f, nil
 }
 
-// readManifest reads a manifest that was found beside a stream. What is no regular file, such as
-// a FIFO, is not waited for.
-func readManifest(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// NameRules are the properties by which the file system does not compare names byte by byte, which
+// are not kept in an image that is made of it; see [zpl.FS.NameRules]. It is empty if there are none.
+func (img *Image) NameRules() string {
+	f, err := img.FileSystem()
 	if err != nil {
-		return nil, err
+		return ""
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, cmp.Or(err, fmt.Errorf("%q: not a manifest: not a regular file", path))
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err == nil && len(text) > maxManifest {
-		err = fmt.Errorf("%q: larger than %d bytes: no manifest", path, maxManifest)
-	}
-	return text, err
+	return f.NameRules()
 }
 
-// locateStream finds the stream file of a manifest.
-func locateStream(path string) (*Input, error) {
-	text, err := readManifest(path)
-	if err != nil {
-		return nil, err
+// Volume opens the disk in a volume. It is closed with the image. The error is [ErrNotVolume],
+// [ErrIncomplete], [ErrEncrypted] or [ErrResumed], or tells of damage.
+func (img *Image) Volume() (*zvol.Volume, error) {
+	v, err := zvol.Open(img.Index, img.snapshot)
+	if errors.Is(err, zvol.ErrNotVolume) {
+		err = fault.With(err, WayFile)
 	}
-	if d, err := manifest.Decode(text); err == nil {
-		if all, err := d.Manifests(); err != nil {
-			return nil, fmt.Errorf("%q: %w", path, err)
-		} else if len(all) > 1 {
-			return nil, fmt.Errorf("%q: %w", path, &manifest.NotOneError{Kind: d.Kind(), Manifests: len(all)})
-		}
-	}
-	base := path
-	for _, suffix := range manifestSuffixes {
-		base = strings.TrimSuffix(base, suffix)
-	}
-	var found []string
-	for _, suffix := range streamSuffixes() {
-		if info, err := os.Stat(base + suffix); err == nil && info.Mode().IsRegular() {
-			found = append(found, base+suffix)
-		}
-	}
-	if len(found) > 1 { // the manifest may tell which it is
-		if m, err := manifest.ParsePartial(text); err == nil && len(m.Files) == 1 {
-			want := base + Suffix(m.Type, compress.Format(m.Files[0].Compression))
-			if slices.Contains(found, want) {
-				found = []string{want}
-			}
-		}
-	}
-	switch len(found) {
-	case 0:
-		return nil, fmt.Errorf("%q: %w", path, errNoStream{filepath.Base(base)})
-	case 1:
-		return &Input{Path: found[0], ManifestPath: path, Manifest: text}, nil
-	}
-	return nil, fmt.Errorf("%q is a manifest, and several streams lie beside it: %q; name one of them", path, found)
+	return v, img.explain(err)
 }
 
-// errNoStream says that a manifest lies alone.
-type errNoStream struct{ base string }
-
-func (e errNoStream) Error() string {
-	return fmt.Sprintf("it is a manifest, and no stream lies beside it: looked for %s.zfs.gz and the like", e.base)
-}
-
-// read reads the streams of one input.
-func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (err error) {
-	src := &fileReader{ctx: ctx, r: opts.Stdin, name: in.Name(), total: -1, progress: opts.Progress}
-	regular := false
-	if in.Path != "-" {
-		if in.file, err = os.Open(in.Path); err != nil {
-			return errors.Unwrap(err)
+// explain adds to why a snapshot cannot be opened what is missing, and the way out.
+func (img *Image) explain(err error) error {
+	switch {
+	case errors.Is(err, zpl.ErrPartial) || errors.Is(err, zvol.ErrPartial):
+		if img.NoOrigin != nil {
+			err = fmt.Errorf("%w: %w", err, img.NoOrigin)
 		}
-		src.r = in.file
-		if info, err := in.file.Stat(); err == nil && info.Mode().IsRegular() {
-			regular, src.total = true, info.Size()
+		e := &IncompleteError{Snapshot: img.snapshot.Begin.ToName, Missing: img.snapshot.Missing(), Err: err}
+		for _, in := range img.Inputs[:len(img.Inputs)-1] {
+			e.Origins = append(e.Origins, strconv.Quote(in.name))
 		}
+		return fault.With(e, WayOrigin, fmt.Sprintf("%#x", e.Missing))
+	case errors.Is(err, objset.ErrEncrypted):
+		return fault.With(err, WayStructure)
 	}
-	if opts.Contents && regular {
-		again := newReread(in.file, in.Name())
-		in.again, src.again = again, again
-		defer again.done()
-	}
-	plain, format, err := compress.NewReader(src, compress.Options{})
-	if err != nil {
-		return err
-	}
-	defer plain.Close()
-	in.Format = format
-	if format != compress.None {
-		src.again, in.again = nil, nil
-	}
-	if opts.Contents && (format != compress.None || !regular) {
-		if in.spool, err = newSpool(opts.TmpDir, opts.SpoolLimit); err != nil {
-			return err
-		}
-		defer func() { err = cmp.Or(err, in.spool.flush()); in.Spooled = in.spool.size }()
-	}
-	err = in.readStreams(bufio.NewReaderSize(plain, readBuffer), x, regular, func(r *stream.Reader) error {
-		store := in.store(opts)
-		if store != nil {
-			return x.Read(r, store, nil)
-		}
-		start := &followingStore{}
-		return x.Read(r, start, start.follow)
-	})
-	in.Size = src.n
 	return err
 }
 
-// readStreams calls read for each of the streams that follow one another, and looks at what is
-// behind them; bounded says that the input has an end.
-func (in *Input) readStreams(br *bufio.Reader, x *objset.Index, bounded bool, read func(*stream.Reader) error) error {
-	for {
-		first := len(x.Snapshots())
-		r := stream.NewReader(br)
-		err := read(r)
-		in.StreamSize += r.Position()
-		in.Snapshots = append(in.Snapshots, x.Snapshots()[first:]...)
-		if err != nil {
-			return err
-		}
-		next, err := br.Peek(16)
-		if len(next) == 0 && err == io.EOF {
-			return nil
-		}
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if len(next) < 16 || binary.LittleEndian.Uint64(next[8:]) != beginMagic && binary.BigEndian.Uint64(next[8:]) != beginMagic {
-			return in.drain(br, bounded)
-		}
+// Tree returns the file system as a sealed tree, always the same one, which must not be changed.
+// The errors are those of [Image.FileSystem], and what a tree cannot hold.
+func (img *Image) Tree(ctx context.Context) (*tree.Tree, error) {
+	img.mu.Lock()
+	defer img.mu.Unlock()
+	if img.tree != nil {
+		return img.tree, nil
 	}
+	f, err := img.fileSystem()
+	if err != nil {
+		return nil, err
+	}
+	t, err := f.Tree(ctx)
+	if err != nil {
+		return nil, err
+	}
+	img.tree = t
+	return t, nil
 }
 
-// readBuffer is for the headers of records; most file contents are larger and go past it.
-const readBuffer = 64 << 10
-
-const beginMagic = 0x2F5BACBAC
-
-// maxTrailing is how much is read of what follows the streams in an input that may have no end.
-const maxTrailing = 64 << 20
-
-// drain reads what follows the streams. bounded says that the input has an end.
-func (in *Input) drain(r io.Reader, bounded bool) error {
-	in.Padding = true
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := r.Read(buf)
-		in.Trailing += int64(n)
-		in.Padding = in.Padding && isZero(buf[:n])
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if !bounded && in.Trailing > maxTrailing {
-			return fmt.Errorf("more than %d bytes follow the end of the stream", maxTrailing)
-		}
-	}
-}
-
-// store is where the contents of the next stream can be read.
-func (in *Input) store(opts OpenOptions) objset.Store {
-	switch {
-	case in.spool != nil:
-		return in.spool
-	case in.again != nil:
-		return objset.InPlace{ReaderAt: io.NewSectionReader(in.again, in.StreamSize, 1<<62)}
-	}
-	return nil
-}
-
-// fileReader counts what is read of a file, and stops when the context ends.
-type fileReader struct {
-	ctx      context.Context
-	r        io.Reader
-	name     string
-	n, total int64
-	hash     hash.Hash
-	again    *reread // gets what was read; nil for none
-	progress func(name string, done, total int64)
-}
-
-func (c *fileReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	if c.hash != nil {
-		c.hash.Write(p[:n])
-	}
-	if c.again != nil {
-		c.again.Write(p[:n])
-	}
-	if c.progress != nil {
-		c.progress(c.name, c.n, c.total)
-	}
-	return n, err
-}
-
-// Snapshot returns the snapshot that name stands for: DATASET@SNAPSHOT, @SNAPSHOT or SNAPSHOT
-// in the first dataset of the last file, DATASET for its last snapshot, or a guid as 0xHEX.
-// The empty name is the last snapshot of that dataset.
-func (o *Opened) Snapshot(name string) (*objset.Snapshot, error) {
+// find returns the snapshot that name stands for; see [OpenOptions.Snapshot].
+func (img *Image) find(name string) (*objset.Snapshot, error) {
 	var all []*objset.Snapshot
-	for _, in := range o.Inputs {
+	for _, in := range img.Inputs {
 		all = append(all, in.Snapshots...)
 	}
 	if len(all) == 0 {
 		return nil, errors.New("there is no snapshot in the stream")
 	}
-	lastFile := o.Inputs[len(o.Inputs)-1].Snapshots
+	lastFile := img.Input().Snapshots
 	if len(lastFile) == 0 {
 		lastFile = all
 	}

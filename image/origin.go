@@ -9,7 +9,6 @@ import (
 	"strconv"
 
 	"imagetools/manifest"
-	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
 	"imagetools/zfs/zvol"
 )
@@ -19,31 +18,39 @@ type Origin struct {
 	Chain    []string // the images that it consists of, the full one first and its own last
 	Manifest *manifest.Manifest
 
-	name   string                     // of its own image, for messages
+	found  *Found
 	fields map[string]json.RawMessage // of its manifest
-	opened *Opened
-	fs     *zpl.FS // one of them is there once it is open
+	img    *Image                     // nil until it is open
+	fs     *zpl.FS                    // one of them is there once it is open
 	volume *zvol.Volume
 }
 
 // FindOrigin finds an image that another one is to build on, and says what it is; nothing is read
-// but manifests. paths are the image and what it builds on, the full one first; if it is the only
-// one, the others are found by [Chain]. Its manifest must be there: images name their origin by
-// its UUID.
+// but manifests, each once. paths are the image and what it builds on, the full one first; if it is
+// the only one, the others are found by [Find]. Its manifest must be there: images name their origin
+// by its UUID.
 func FindOrigin(paths []string) (*Origin, error) {
-	o := &Origin{Chain: paths}
-	last := paths[len(paths)-1]
-	in, err := Locate(last)
+	if len(paths) == 0 {
+		return nil, errors.New("no image is named")
+	}
+	last := len(paths) - 1
+	origins := paths[:last]
+	if last == 0 {
+		origins = nil
+	}
+	found, err := Find(paths[last], origins)
 	if err != nil {
 		return nil, err
 	}
-	if o.name = in.Name(); in.ManifestPath == "" {
-		return nil, fmt.Errorf("%s: %w", o.name, ErrNoManifest)
+	in := found.Input()
+	switch {
+	case in.ManifestPath == "":
+		return nil, fmt.Errorf("%s: %w", in.Name(), ErrNoManifest)
+	case found.BadManifest != nil:
+		return nil, found.BadManifest
 	}
-	if o.Manifest, err = manifest.ParsePartial(in.Manifest); err == nil {
-		err = json.Unmarshal(in.Manifest, &o.fields)
-	}
-	if err == nil && o.Manifest.UUID == "" {
+	o := &Origin{Chain: append(found.Origins(), paths[last]), Manifest: found.Manifest, found: found}
+	if err = json.Unmarshal(in.Manifest, &o.fields); err == nil && o.Manifest.UUID == "" {
 		err = errors.New("it has no uuid")
 	}
 	if err != nil {
@@ -54,11 +61,11 @@ func FindOrigin(paths []string) (*Origin, error) {
 	default:
 		return nil, fmt.Errorf("%q: type %q: nothing can build on it", in.ManifestPath, o.Manifest.Type)
 	}
-	if len(paths) == 1 {
-		o.Chain, err = Chain(last)
-	}
-	return o, err
+	return o, found.NoOrigin
 }
+
+// Files are the paths of all streams and manifests that the origin consists of.
+func (o *Origin) Files() []string { return o.found.Files() }
 
 // ErrNoManifest says that a stream lies alone.
 var ErrNoManifest = errors.New("no manifest lies beside it, which would tell its UUID")
@@ -78,11 +85,11 @@ func (o *Origin) Inherit(base *manifest.Manifest) (*manifest.Manifest, error) {
 // Open reads the streams of the origin, for [Create] or [CreateVolume]. It must be closed, also
 // after an error.
 func (o *Origin) Open(ctx context.Context, opts OpenOptions) (err error) {
-	opts.Contents = true
-	if o.opened, err = Open(ctx, o.Chain, opts); err != nil {
+	opts.MetadataOnly, opts.Snapshot = false, ""
+	if o.img, err = o.found.Open(ctx, opts); err != nil {
 		return err
 	}
-	in := o.opened.Inputs[len(o.Chain)-1]
+	in := o.img.Input()
 	if len(in.Snapshots) != 1 { // imgadm refuses such an image
 		return fmt.Errorf("%s: %d snapshots, an image has one", in.Name(), len(in.Snapshots))
 	}
@@ -95,17 +102,13 @@ func (o *Origin) Open(ctx context.Context, opts OpenOptions) (err error) {
 	if below := o.Chain[:len(o.Chain)-1]; len(below) > 0 && s.Begin.FromGUID == 0 {
 		return fmt.Errorf("%s: it is a full image, which builds on none of %q", in.Name(), below)
 	}
-	volume := s.Begin.Objset == stream.ObjsetZvol
-	if volume != (o.Manifest.Type == manifest.TypeZvol) {
+	if o.img.IsVolume() != (o.Manifest.Type == manifest.TypeZvol) {
 		return fmt.Errorf("%s: it holds a %s, and its manifest says %s", in.Name(), Kind(s.Begin.Objset), o.Manifest.Type)
 	}
-	if volume {
-		o.volume, err = zvol.Open(o.opened.Index, s)
+	if o.img.IsVolume() {
+		o.volume, err = o.img.Volume()
 	} else {
-		o.fs, err = zpl.Open(o.opened.Index, s)
-	}
-	if errors.Is(err, zpl.ErrPartial) || errors.Is(err, zvol.ErrPartial) {
-		err = fmt.Errorf("%w: no snapshot in %q has the guid %d", err, o.Chain, s.Missing())
+		o.fs, err = o.img.FileSystem()
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", in.Name(), err)
@@ -116,21 +119,31 @@ func (o *Origin) Open(ctx context.Context, opts OpenOptions) (err error) {
 // named puts the name of the origin to an error that tells of a fault of it.
 func (o *Origin) named(err error) error {
 	if o != nil && (errors.Is(err, zpl.ErrOrigin) || errors.Is(err, zvol.ErrOrigin)) {
-		return fmt.Errorf("%s: %w", o.name, err)
+		return fmt.Errorf("%s: %w", o.found.Input().Name(), err)
 	}
 	return err
 }
 
 // Close closes what Open opened.
 func (o *Origin) Close() error {
-	if o.opened == nil {
+	if o.img == nil {
 		return nil
 	}
-	return o.opened.Close()
+	return o.img.Close()
 }
 
-// Held is about how many bytes of memory the origin takes.
-func (o *Origin) Held() int64 { return o.opened.Index.Held() }
+// Held is about how many bytes of memory the origin takes; 0 before it is open.
+func (o *Origin) Held() int64 {
+	if o.img == nil {
+		return 0
+	}
+	return o.img.Held()
+}
 
-// Spooled is how many bytes of it lie in the temporary folder.
-func (o *Origin) Spooled() int64 { return o.opened.Spooled() }
+// Spooled is how many bytes of it lie in the temporary directory; 0 before it is open.
+func (o *Origin) Spooled() int64 {
+	if o.img == nil {
+		return 0
+	}
+	return o.img.Spooled()
+}

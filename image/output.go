@@ -81,28 +81,23 @@ func (o *output) checkNames() error {
 // checkSources refuses to replace a file of what the image builds on or is made of.
 func (o *output) checkSources(opts *Options) error {
 	if opts.Origin != nil {
-		if err := o.keep(opts.Origin.Chain, ErrOrigin); err != nil {
+		if err := o.keep(opts.Origin.Files(), ErrOrigin); err != nil {
 			return err
 		}
 	}
 	return o.keep(opts.Sources, ErrSource)
 }
 
-// keep returns fault, with the path, for a file at one of the paths that is also to be written.
+// keep returns fault, with the path, for a regular file at one of the paths that is also to be
+// written.
 func (o *output) keep(paths []string, fault error) error {
 	for _, path := range paths {
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			continue // a pipe can be read only once
+			continue
 		}
-		files := []string{path}
-		if in, err := Locate(path); err == nil { // else whoever opens it says what is wrong
-			files = []string{in.Path, in.ManifestPath}
-		}
-		for _, of := range files {
-			for _, own := range []string{o.imagePath, o.manifestPath} {
-				if sameFile(of, own) {
-					return fmt.Errorf("%q: %w", own, fault)
-				}
+		for _, own := range []string{o.imagePath, o.manifestPath} {
+			if sameFile(path, own) {
+				return fmt.Errorf("%q: %w", own, fault)
 			}
 		}
 	}

@@ -26,8 +26,8 @@ type VerifyOptions struct {
 	Budget *budget.Budget // for what is held; nil is the default
 	Limit  int            // how many faults are told; 0 is 1000. All are counted.
 
-	// FindOrigins has the images that an image is incremental on, by the manifests beside it, be
-	// verified too; see [WithOrigins].
+	// FindOrigins has the images that an image is incremental on be verified too: those that [Find]
+	// finds by the manifests beside it.
 	FindOrigins bool
 
 	// Progress, if set, is told how much of a file was read, as [OpenOptions.Progress] is.
@@ -72,7 +72,7 @@ const (
 	maxRecordFaults   = 1 << 14 // held of one stream until they are sorted
 )
 
-// Verify checks images: each path is one as [Open] takes it, and what is incremental follows
+// Verify checks images: each path is one as [Find] takes it, and what is incremental follows
 // its source. Every checksum, record and compressed block is checked while the streams are
 // read once, then the file systems and volumes in them, the manifests beside them, what
 // imgadm would make of them, and whether they hold what is better kept private.
@@ -84,14 +84,15 @@ func Verify(ctx context.Context, paths []string, opts VerifyOptions) (*Verified,
 	v.x = objset.New(objset.Options{Keep: zpl.Keep, Budget: opts.Budget, Doubt: func(d objset.Doubt) { v.records.doubt(d) }})
 	defer v.x.Close()
 	v.opts.Limit = cmp.Or(opts.Limit, defaultFaultLimit)
+	find := locateAll
 	if opts.FindOrigins {
-		paths, v.noOrigin = WithOrigins(paths)
+		find = findAll
 	}
-	for _, path := range paths {
-		in, err := Locate(path)
-		if err != nil {
-			return nil, err
-		}
+	inputs, err := find(paths)
+	if err != nil {
+		return nil, err
+	}
+	for _, in := range inputs {
 		if err := v.file(in); err != nil {
 			return nil, fmt.Errorf("%s: %w", in.Name(), err)
 		}
@@ -107,17 +108,14 @@ type verifier struct {
 	x    *objset.Index
 	res  Verified
 
-	records  *recordVerifier   // of the present file
-	noOrigin map[string]error  // why the origins of a path were not found
-	uuids    map[uint64]string // of the images whose last snapshots have the guids
+	records *recordVerifier   // of the present file
+	uuids   map[uint64]string // of the images whose last snapshots have the guids
 }
 
 // originMissing says why an image stands alone.
-func (v *verifier) originMissing(in *Input) string {
-	for _, path := range []string{in.Path, in.ManifestPath} {
-		if err := v.noOrigin[path]; err != nil {
-			return "is missing: " + err.Error()
-		}
+func originMissing(in *Input) string {
+	if in.noOrigin != nil {
+		return "is missing: " + in.noOrigin.Error()
 	}
 	return "is missing"
 }
@@ -242,7 +240,7 @@ func (v *verifier) snapshot(in *Input, s *objset.Snapshot, im *imageVerifier, fa
 	case s.Resumed():
 		incomplete("snapshot %q: the first part of an interrupted send is missing, of this or of a stream it builds on", name)
 	case s.Partial():
-		incomplete("snapshot %q is incremental: its origin, guid %#x, %s", name, s.Missing(), v.originMissing(in))
+		incomplete("snapshot %q is incremental: its origin, guid %#x, %s", name, s.Missing(), originMissing(in))
 	case s.Begin.Objset == stream.ObjsetZvol:
 		v.res.Objects += s.Len()
 		v.volume(in, s, im)

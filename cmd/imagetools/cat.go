@@ -56,13 +56,13 @@ func runCat(ctx context.Context, env *cli.Env, opts catOptions) error {
 	}
 	defer img.Close()
 	if len(opts.Paths) == 0 {
-		v, err := img.volume()
+		v, err := img.Volume()
 		if err != nil {
-			return cli.Hint(err, "a PATH names a file in a file system")
+			return err
 		}
 		return copyFile(ctx, env.Stdout, v, v.Size)
 	}
-	f, err := img.fileSystem()
+	f, err := img.FileSystem()
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,6 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
-	"imagetools/zfs/zpl"
-	"imagetools/zfs/zvol"
 )
 
 // originOptions are the flags for images that are increments on others.
@@ -100,7 +98,7 @@ func (o *originOptions) open(ctx context.Context, env *cli.Env, tmpDir string, q
 	_, err := cli.Interruptible(ctx, func() (struct{}, error) { return struct{}{}, o.found.Open(ctx, opts) })
 	if err != nil {
 		err = fmt.Errorf("origin: %w", err)
-		if errors.Is(err, zpl.ErrPartial) || errors.Is(err, zvol.ErrPartial) {
+		if errors.Is(err, image.ErrIncomplete) {
 			err = cli.Hint(err, "--origin can be given several times: all images that it builds on, the full one first")
 		}
 		return err

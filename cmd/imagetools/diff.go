@@ -144,11 +144,7 @@ func openTree(ctx context.Context, env *cli.Env, arg string, open openOptions, s
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := img.fileSystem()
-	var t *tree.Tree
-	if err == nil {
-		t, err = f.Tree(ctx)
-	}
+	t, err := img.Tree(ctx)
 	if err != nil {
 		img.Close()
 		return nil, nil, fmt.Errorf("%s: %w", arg, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagetools/compress"
+	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/internal/durable"
 	"imagetools/internal/shell"
@@ -135,15 +136,11 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 	if opts.Raw != "" {
 		return opts.writeRaw(ctx, env, img, progress)
 	}
-	f, err := img.fileSystem()
+	t, err := img.Tree(ctx)
 	if err != nil {
 		return err
 	}
-	t, err := f.Tree(ctx)
-	if err != nil {
-		return err
-	}
-	warnNameRules(env, strconv.Quote(opts.Image), f)
+	warnNameRules(env, strconv.Quote(opts.Image), img)
 	if opts.Tar != "" && opts.DryRun {
 		return opts.show(env, opts.Tar)
 	}
@@ -314,8 +311,8 @@ func newOutputs(env *cli.Env, force bool) *durable.Set {
 	return durable.New(durable.Options{Replace: force, Note: func(text string) { env.Warnf("%s", text) }})
 }
 
-func (o *extractOptions) writeRaw(ctx context.Context, env *cli.Env, img *openedImage, progress *cli.Progress) error {
-	v, err := img.volume()
+func (o *extractOptions) writeRaw(ctx context.Context, env *cli.Env, img *image.Image, progress *cli.Progress) error {
+	v, err := img.Volume()
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/manifest"
 	"imagetools/tree"
-	"imagetools/zfs/zvol"
 )
 
 // call runs a command line and returns what it printed to standard error.
@@ -40,16 +39,12 @@ func makeDisks(t *testing.T, dir string, disks ...[]byte) (paths []string) {
 				Base: &manifest.Manifest{Origin: origin}},
 		}
 		if i > 0 {
-			o, err := image.Open(t.Context(), paths, image.OpenOptions{Contents: true})
+			o, err := image.Open(t.Context(), paths[i-1], image.OpenOptions{Origins: paths[:i-1]})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer o.Close()
-			s, err := o.Snapshot("")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if opts.Volume.Origin, err = zvol.Open(o.Index, s); err != nil {
+			if opts.Volume.Origin, err = o.Volume(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -81,7 +76,11 @@ func TestFlattenDisks(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	env := &cli.Env{Stdin: strings.NewReader(""), Stderr: io.Discard, Getenv: os.Getenv}
-	d, err := (&imageSource{path: chain[2], origins: chain[:2]}).openVolume(t.Context(), env, "")
+	found, err := image.Find(chain[2], chain[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := (&imageSource{Found: found, path: chain[2]}).openVolume(t.Context(), env, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +140,7 @@ func TestFlattenDisks(t *testing.T) {
 		args []string
 		want string
 	}{
-		"other origin": {[]string{"--origin", chain[0], chain[2]}, "its source was not read: no snapshot in " + chain[0] + " has the guid "},
+		"other origin": {[]string{"--origin", chain[0], chain[2]}, "its source was not read: no snapshot in \"" + chain[0] + "\" has the guid "},
 		"order":        {[]string{"--origin", chain[1], "--origin", chain[0], chain[2]}, "its source was not read"},
 		"exists":       {[]string{"-o", filepath.Dir(chain[0]), chain[2]}, "exists already"},
 		"no manifest":  {[]string{"--origin", chain[0], link(t, image1)}, "NAME-VERSION is missing: no manifest of "},

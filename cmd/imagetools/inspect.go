@@ -21,6 +21,7 @@ import (
 	"imagetools/zfs/objset"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
+	"imagetools/zfs/zvol"
 )
 
 type inspectOptions struct {
@@ -148,8 +149,8 @@ type inspectedManifest struct {
 	Faults  []string `json:"disagreements,omitempty"`
 }
 
-func newInspection(ctx context.Context, img *openedImage) (*inspection, error) {
-	in := img.Inputs[len(img.Inputs)-1]
+func newInspection(ctx context.Context, img *image.Image) (*inspection, error) {
+	in := img.Input()
 	r := &inspection{
 		Path: in.Path, Compression: string(in.Format), Size: in.Size, StreamSize: in.StreamSize,
 		Trailing: in.Trailing, ByteOrder: "little-endian",
@@ -174,7 +175,7 @@ func newInspection(ctx context.Context, img *openedImage) (*inspection, error) {
 		r.Packages = append(r.Packages, inspectedPackage{p.Begin.ToName, jsonList(p.List)})
 	}
 	if in.Manifest != nil {
-		r.Manifest = inspectManifest(in, img.snapshot)
+		r.Manifest = inspectManifest(in, img.Snapshot())
 	}
 	return r, nil
 }
@@ -207,7 +208,7 @@ func inspectSnapshot(ctx context.Context, x *objset.Index, s *objset.Snapshot) (
 	case s.Partial():
 		r.Note = "incomplete: incremental, and names and sizes cannot be told without the origin"
 	case b.Objset == stream.ObjsetZvol:
-		v, openErr := (&openedImage{Opened: &image.Opened{Index: x}, snapshot: s}).volume()
+		v, openErr := zvol.Open(x, s)
 		if openErr != nil {
 			return nil, openErr
 		}

@@ -70,7 +70,7 @@ func runLs(ctx context.Context, env *cli.Env, opts lsOptions) error {
 		return err
 	}
 	defer img.Close()
-	f, err := img.fileSystem()
+	f, err := img.FileSystem()
 	if err != nil {
 		return err
 	}

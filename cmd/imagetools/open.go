@@ -15,10 +15,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/internal/plain"
-	"imagetools/zfs/objset"
-	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
-	"imagetools/zfs/zvol"
 )
 
 // openOptions are the flags of commands that look into images.
@@ -48,91 +45,33 @@ func (o *openOptions) addSpoolFlags(f *pflag.FlagSet) {
 	f.Int64Var(&o.SpoolLimit, "spool-limit", image.DefaultSpoolLimit>>20, "MiB that they may take there")
 }
 
-// openedImage is an image with the snapshot that a command looks at.
-type openedImage struct {
-	*image.Opened
-	snapshot *objset.Snapshot
-	noOrigin error // why the images that it is incremental on were not looked for, or not found
-}
-
-// open reads the streams. With contents, what is in files can be read afterwards.
-func (o *openOptions) open(ctx context.Context, env *cli.Env, arg string, contents bool) (*openedImage, error) {
-	if o.SpoolLimit < 0 || o.SpoolLimit > 1<<40 {
-		return nil, cli.Usagef("--spool-limit %d: out of range", o.SpoolLimit)
-	}
+// open opens an image. With contents, what is in files can be read afterwards.
+func (o *openOptions) open(ctx context.Context, env *cli.Env, arg string, contents bool) (*image.Image, error) {
 	if arg == "-" && cli.IsTerminal(env.Stdin) {
 		return nil, cli.Usagef("standard input is a terminal, not a stream")
+	}
+	return o.openFound(ctx, env, contents, func() (*image.Found, error) { return image.Find(arg, o.Origins) })
+}
+
+// openFound opens the image that find finds.
+func (o *openOptions) openFound(ctx context.Context, env *cli.Env, contents bool, find func() (*image.Found, error)) (*image.Image, error) {
+	if o.SpoolLimit < 0 || o.SpoolLimit > 1<<40 {
+		return nil, cli.Usagef("--spool-limit %d: out of range", o.SpoolLimit)
 	}
 	progress := env.NewProgress(false)
 	defer progress.Finish()
 	collector.follow(0)
-	opts := image.OpenOptions{Stdin: env.Stdin, Budget: env.Memory, Contents: contents, TmpDir: o.TmpDir, SpoolLimit: o.SpoolLimit << 20}
-	opts.Progress = func(name string, done, total int64) { progress.Update("reading "+name, done, total) }
-	type result struct {
-		*image.Opened
-		err, noOrigin error
+	opts := image.OpenOptions{
+		Snapshot: o.Snapshot, Stdin: env.Stdin, Budget: env.Memory, MetadataOnly: !contents, TmpDir: o.TmpDir, SpoolLimit: o.SpoolLimit << 20,
+		Progress: func(name string, done, total int64) { progress.Update("reading "+name, done, total) },
 	}
-	res, err := cli.Interruptible(ctx, func() (result, error) {
-		paths, noOrigin := append(o.Origins[:len(o.Origins):len(o.Origins)], arg), error(nil)
-		if len(o.Origins) == 0 {
-			var missing map[string]error
-			paths, missing = image.WithOrigins(paths)
-			noOrigin = missing[arg]
+	return cli.Interruptible(ctx, func() (*image.Image, error) {
+		found, err := find()
+		if err != nil {
+			return nil, err
 		}
-		opened, err := image.Open(ctx, paths, opts)
-		return result{opened, err, noOrigin}, nil
+		return found.Open(ctx, opts)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if res.err != nil {
-		res.Close()
-		return nil, openHint(res.err)
-	}
-	s, err := res.Snapshot(o.Snapshot)
-	if err != nil {
-		res.Close()
-		return nil, err
-	}
-	return &openedImage{res.Opened, s, res.noOrigin}, nil
-}
-
-func openHint(err error) error {
-	if errors.Is(err, stream.ErrMagic) {
-		return cli.Hint(err, "create-image makes an image of a directory or a tar")
-	}
-	return err
-}
-
-// fileSystem opens the file system, or says what else it is.
-func (o *openedImage) fileSystem() (*zpl.FS, error) {
-	f, err := zpl.Open(o.Index, o.snapshot)
-	switch {
-	case errors.Is(err, zpl.ErrNotFileSystem):
-		return nil, cli.Hint(err, "inspect tells what it is; cat without a PATH prints a volume")
-	case errors.Is(err, zpl.ErrPartial):
-		return nil, o.partial(err)
-	case errors.Is(err, objset.ErrEncrypted):
-		return nil, cli.Hint(err, "the stream is raw; inspect and verify tell what can be told without the key")
-	}
-	return f, err
-}
-
-// volume opens the volume.
-func (o *openedImage) volume() (*zvol.Volume, error) {
-	v, err := zvol.Open(o.Index, o.snapshot)
-	if errors.Is(err, zvol.ErrPartial) {
-		err = o.partial(err)
-	}
-	return v, err
-}
-
-// partial says what is missing of a snapshot of which only a part is known.
-func (o *openedImage) partial(err error) error {
-	if o.noOrigin != nil {
-		err = fmt.Errorf("%w: %w", err, o.noOrigin)
-	}
-	return cli.Hint(err, fmt.Sprintf("use --origin to name the image with the snapshot of guid %#x", o.snapshot.Missing()))
 }
 
 // lookup finds a path in an image; "/" at the start is left out.

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -166,7 +165,7 @@ func (p *place) files() []string {
 	case p.dataset != nil:
 		return nil
 	case p.image != nil:
-		return append(slices.Clone(p.image.origins), p.image.path)
+		return p.image.Files()
 	case p.oci != nil && p.oci.transport == dockerRemote:
 		return nil
 	case p.oci != nil:

@@ -6,28 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
-	"imagetools/compress"
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
 	"imagetools/tree"
 	"imagetools/tree/source"
-	"imagetools/zfs/objset"
-	"imagetools/zfs/stream"
-	"imagetools/zfs/zpl"
 	"imagetools/zfs/zvol"
 )
 
 // imageSource is an image, or another stream, that an image is made of.
 type imageSource struct {
+	*image.Found
 	path     string
-	origins  []string           // that it is an increment on, the full one first
-	snapshot string             // to take; empty for the last
-	manifest *manifest.Manifest // nil if it has none
+	snapshot string // to take; empty for the last
 	volume   bool
 }
 
@@ -52,80 +46,38 @@ func (o *createImageOptions) findImage(env *cli.Env, at *place) error {
 	}
 	var err error
 	at.image, err = o.newImageSource(env, at.path)
-	return openHint(err)
+	return err
 }
 
 // newImageSource looks what there is beside a stream or a manifest, and what the stream holds.
 func (o *createImageOptions) newImageSource(env *cli.Env, path string) (*imageSource, error) {
-	in, err := image.Locate(path)
+	found, err := image.Find(path, o.sourceOrigins)
 	if err != nil {
 		return nil, err
 	}
-	s := &imageSource{path: path, origins: o.sourceOrigins, snapshot: o.sourceSnapshot}
-	if s.volume, err = holdsVolume(env, in.Path); err != nil {
-		return nil, fmt.Errorf("%s: %w", in.Name(), err)
-	}
-	if in.ManifestPath == "" {
-		return s, nil
-	}
-	s.manifest, err = manifest.ParsePartial(in.Manifest)
-	switch {
-	case err != nil && in.ManifestPath == path:
-		return nil, fmt.Errorf("%q: %w", in.ManifestPath, err)
-	case err != nil:
-		env.Warnf("nothing is taken from the manifest beside the stream: %q: %v", in.ManifestPath, err)
-	case len(s.origins) == 0:
-		chain, err := image.Chain(path)
-		if errors.Is(err, image.ErrNoOrigin) {
-			err = cli.Hint(err, "imagetools flatten --origin names it")
-		}
+	s := &imageSource{Found: found, path: path, snapshot: o.sourceSnapshot}
+	var start io.Reader
+	if path == "-" {
+		peeked, err := env.PeekStdin(peekSize)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", s.name(), err)
 		}
-		s.origins = chain[:len(chain)-1]
+		start = bytes.NewReader(peeked)
+	}
+	if s.volume, err = found.HoldsVolume(start); err != nil {
+		return nil, err
+	}
+	switch in := found.Input(); {
+	case found.BadManifest != nil && in.ManifestPath == path:
+		return nil, found.BadManifest
+	case found.BadManifest != nil:
+		env.Warnf("nothing is taken from the manifest beside the stream: %v", found.BadManifest)
+	case errors.Is(found.NoOrigin, image.ErrNoOrigin):
+		return nil, cli.Hint(found.NoOrigin, "imagetools flatten --origin names it")
+	case found.NoOrigin != nil:
+		return nil, found.NoOrigin
 	}
 	return s, nil
-}
-
-// holdsVolume tells what a stream begins with.
-func holdsVolume(env *cli.Env, path string) (bool, error) {
-	var r io.Reader
-	if path == "-" {
-		start, err := env.PeekStdin(peekSize)
-		if err != nil {
-			return false, err
-		}
-		r = bytes.NewReader(start)
-	} else {
-		info, err := os.Stat(path)
-		if err != nil {
-			return false, errors.Unwrap(err)
-		}
-		if !info.Mode().IsRegular() {
-			return false, cli.Hint(errors.New("is no regular file"), "\"-\" is standard input")
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return false, errors.Unwrap(err)
-		}
-		defer f.Close()
-		r = f
-	}
-	plain, _, err := compress.NewReader(r, compress.Options{})
-	if err != nil {
-		return false, err
-	}
-	defer plain.Close()
-	in := stream.NewReader(plain)
-	for {
-		rec, err := in.Next()
-		if err != nil {
-			return false, err
-		}
-		if b, ok := rec.(*stream.Begin); ok && b.HeaderType == stream.Substream {
-			return b.Objset == stream.ObjsetZvol, nil
-		}
-	}
 }
 
 // settleImage completes the options with what the manifest of the image says, as -m does.
@@ -136,14 +88,14 @@ func (o *createImageOptions) settleImage(s *imageSource, out *image.Options) err
 		}
 	}
 	m := &out.Manifest
-	if s.manifest != nil {
+	if s.Manifest != nil {
 		if o.NameVersion != "" && (m.Base == nil || m.Base.Name+"-"+m.Base.Version != o.NameVersion) {
 			var err error
-			if m.Name, m.Version, err = s.manifest.SplitNameVersion(o.NameVersion); err != nil {
+			if m.Name, m.Version, err = s.Manifest.SplitNameVersion(o.NameVersion); err != nil {
 				return &cli.UsageError{Err: err}
 			}
 		}
-		m.Base = manifest.Derive(m.Base, s.manifest)
+		m.Base = manifest.Derive(m.Base, s.Manifest)
 		switch t := manifest.New(*m).Type; t {
 		case manifest.TypeZone, manifest.TypeLX, manifest.TypeZvol:
 		default:
@@ -153,10 +105,10 @@ func (o *createImageOptions) settleImage(s *imageSource, out *image.Options) err
 	if m.Name != "" {
 		return nil
 	}
-	if s.manifest == nil || s.manifest.Name == "" || s.manifest.Version == "" {
+	if s.Manifest == nil || s.Manifest.Name == "" || s.Manifest.Version == "" {
 		return cli.Usagef("NAME-VERSION is missing: no manifest of %s tells it", s.name())
 	}
-	m.Name, m.Version = s.manifest.Name, s.manifest.Version
+	m.Name, m.Version = s.Manifest.Name, s.Manifest.Version
 	return nil
 }
 
@@ -168,44 +120,27 @@ func (s *imageSource) name() string {
 }
 
 // open reads the image and what it builds on.
-func (s *imageSource) open(ctx context.Context, env *cli.Env, tmpDir string) (*openedImage, error) {
-	o := openOptions{Origins: s.origins, Snapshot: s.snapshot, TmpDir: tmpDir, SpoolLimit: image.DefaultSpoolLimit >> 20}
-	img, err := o.open(ctx, env, s.path, true)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.complete(img.snapshot); err != nil {
-		img.Close()
-		return nil, err
-	}
-	return img, nil
+func (s *imageSource) open(ctx context.Context, env *cli.Env, tmpDir string) (*image.Image, error) {
+	o := openOptions{Snapshot: s.snapshot, TmpDir: tmpDir, SpoolLimit: image.DefaultSpoolLimit >> 20}
+	return o.openFound(ctx, env, true, func() (*image.Found, error) { return s.Found, nil })
 }
 
-// complete refuses a snapshot of which only a part is known.
-func (s *imageSource) complete(snap *objset.Snapshot) error {
-	switch {
-	case snap.Encrypted():
-		return fmt.Errorf("%s: snapshot %q: %w", s.name(), snap.Begin.ToName, objset.ErrEncrypted)
-	case snap.Resumed():
-		return fmt.Errorf("%s: snapshot %q: %w", s.name(), snap.Begin.ToName, objset.ErrResumed)
-	case !snap.Partial():
-		return nil
+// fail says which image an error is about, and what helps if another one is missing.
+func (s *imageSource) fail(err error) error {
+	if part, ok := errors.AsType[*image.IncompleteError](err); ok {
+		return cli.Hint(fmt.Errorf("%s: %w", s.name(), part),
+			fmt.Sprintf("imagetools flatten --origin names the image with the snapshot of guid %d; it is found if its manifest lies beside that of the increment", part.Missing))
 	}
-	err := fmt.Errorf("%s: snapshot %q: %w", s.name(), snap.Begin.ToName, zpl.ErrPartial)
-	if len(s.origins) > 0 {
-		err = fmt.Errorf("%w: no snapshot in %s has the guid %d", err, strings.Join(s.origins, ", "), snap.Missing())
-	}
-	return cli.Hint(err, fmt.Sprintf("imagetools flatten --origin names the image with the snapshot of guid %d; it is found if its manifest lies beside that of the increment", snap.Missing()))
+	return fmt.Errorf("%s: %w", s.name(), err)
 }
 
 // notes are what is to be said of an image that was opened.
-func (s *imageSource) notes(img *openedImage) (notes []string) {
-	if len(s.origins) > 0 {
-		notes = append(notes, fmt.Sprintf("it is an increment on %s", strings.Join(s.origins, ", ")))
+func (s *imageSource) notes(img *image.Image) (notes []string) {
+	if origins := s.Origins(); len(origins) > 0 {
+		notes = append(notes, fmt.Sprintf("it is an increment on %s", strings.Join(origins, ", ")))
 	}
-	last := img.Inputs[len(img.Inputs)-1]
-	if len(last.Snapshots) > 1 {
-		notes = append(notes, fmt.Sprintf("of %d snapshots, %s is taken", len(last.Snapshots), img.snapshot.Begin.ToName))
+	if all := img.Input().Snapshots; len(all) > 1 {
+		notes = append(notes, fmt.Sprintf("of %d snapshots, %s is taken", len(all), img.Snapshot().Begin.ToName))
 	}
 	if n := img.Spooled(); n > 0 {
 		notes = append(notes, fmt.Sprintf("unpacked into a temporary file of %s", cli.Size(n)))
@@ -228,21 +163,16 @@ func (s *imageSource) openTree(ctx context.Context, env *cli.Env, opts sourceOpt
 			img.Close()
 		}
 	}()
-	fail := func(err error) error { return fmt.Errorf("%s: %w", s.name(), err) }
-	f, err := zpl.Open(img.Index, img.snapshot)
+	t, err := img.Tree(ctx)
 	if err != nil {
-		return nil, fail(err)
-	}
-	t, err := f.Tree(ctx)
-	if err != nil {
-		return nil, fail(err)
+		return nil, s.fail(err)
 	}
 	rep := &source.Report{}
 	if excludes != nil {
 		excludes.Prune(t)
 		excludes.NoteUnused(rep)
 		if err := t.Seal(); err != nil {
-			return nil, fail(err)
+			return nil, s.fail(err)
 		}
 	}
 	linked := map[*tree.Node]bool{}
@@ -253,13 +183,13 @@ func (s *imageSource) openTree(ctx context.Context, env *cli.Env, opts sourceOpt
 	}
 	rep.Survey(t, linked)
 	rep.Notes = append(rep.Notes, s.notes(img)...)
-	warnNameRules(env, s.name(), f)
-	return &openedSource{Tree: t, what: "image " + s.name(), rep: rep, closer: img, held: img.Index.Held()}, nil
+	warnNameRules(env, s.name(), img)
+	return &openedSource{Tree: t, what: "image " + s.name(), rep: rep, closer: img, held: img.Held()}, nil
 }
 
 // warnNameRules tells of properties of a file system that what is written of it does not have.
-func warnNameRules(env *cli.Env, name string, f *zpl.FS) {
-	if rules := f.NameRules(); rules != "" {
+func warnNameRules(env *cli.Env, name string, img *image.Image) {
+	if rules := img.NameRules(); rules != "" {
 		env.Warnf("%s: the file system has %s, which is not kept: names are compared byte by byte in what is written", name, rules)
 	}
 }
@@ -270,12 +200,12 @@ func (s *imageSource) openVolume(ctx context.Context, env *cli.Env, tmpDir strin
 	if err != nil {
 		return nil, err
 	}
-	v, err := img.volume()
+	v, err := img.Volume()
 	if err != nil {
 		img.Close()
-		return nil, fmt.Errorf("%s: %w", s.name(), err)
+		return nil, s.fail(err)
 	}
-	d := &openedDisk{Source: v, Size: v.Size, what: fmt.Sprintf("image %s: volume", s.name()), notes: s.notes(img), closer: img, held: img.Index.Held()}
+	d := &openedDisk{Source: v, Size: v.Size, what: fmt.Sprintf("image %s: volume", s.name()), notes: s.notes(img), closer: img, held: img.Held()}
 	d.blockSize = min(max(v.BlockSize, zvol.MinBlockSize), zvol.MaxBlockSize)
 	if d.blockSize != v.BlockSize {
 		d.notes = append(d.notes, fmt.Sprintf("its blocks are of %s, those of the new volume of %s", cli.Size(int64(v.BlockSize)), cli.Size(int64(d.blockSize))))

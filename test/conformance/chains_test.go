@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"imagetools/image"
 	"imagetools/test/attack"
 	"imagetools/test/oracle/listing"
 	"imagetools/test/reference"
@@ -26,7 +25,7 @@ func TestAttackChains(t *testing.T) {
 		case c.Refused:
 			whole += 1 << (2 * (3 - n)) // so many chains end here
 		}
-		o, err := image.Open(t.Context(), c.Files, image.OpenOptions{Contents: true, TmpDir: t.TempDir()})
+		o, err := openStreams(t, c.Files)
 		switch {
 		case c.Refused:
 			refused++

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"imagetools/test/reference"
-	"imagetools/zfs/stream"
 	"imagetools/zfs/zvol"
 )
 
@@ -83,14 +82,10 @@ func flattenReference(t *testing.T, s reference.Stream) bool {
 func volumeOf(t *testing.T, files []string) *zvol.Volume {
 	t.Helper()
 	o := open(t, files...)
-	s, err := o.Snapshot("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Begin.Objset != stream.ObjsetZvol {
+	if !o.IsVolume() {
 		return nil
 	}
-	v, err := zvol.Open(o.Index, s)
+	v, err := o.Volume()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,11 +97,7 @@ func manyJob(t *testing.T) guestJob {
 func checkSentBack(t *testing.T, want *tree.Tree, path string) {
 	t.Helper()
 	o := open(t, path)
-	s, err := o.Snapshot("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := zpl.Open(o.Index, s)
+	f, err := o.FileSystem()
 	if err != nil {
 		t.Fatal(err)
 	}

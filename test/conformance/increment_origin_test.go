@@ -53,11 +53,7 @@ func incrementsForeign(t *testing.T, streams []reference.Stream, count int) {
 		count--
 		t.Run(s.Name, func(t *testing.T) {
 			o := open(t, s.Files...)
-			snap, err := o.Snapshot("")
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := zpl.Open(o.Index, snap)
+			f, err := o.FileSystem()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -194,7 +190,7 @@ func asPacked(want, got listing.Listing) {
 }
 
 // sameAsTree reads what was written on the origin, checks it and compares it with the tree.
-func sameAsTree(t *testing.T, tr *tree.Tree, o *image.Opened) bool {
+func sameAsTree(t *testing.T, tr *tree.Tree, o *image.Image) bool {
 	t.Helper()
 	snap := o.Inputs[len(o.Inputs)-1].Snapshots[0]
 	f, err := zpl.Open(o.Index, snap)

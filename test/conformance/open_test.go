@@ -28,11 +28,18 @@ import (
 	"imagetools/zfs/zvol"
 )
 
-// open opens streams with their contents.
-func open(t testing.TB, paths ...string) *image.Opened {
+// openStreams opens the last of several streams, each incremental on one before it.
+func openStreams(t testing.TB, paths []string) (*image.Image, error) {
+	last := len(paths) - 1
+	img, err := image.Open(t.Context(), paths[last], image.OpenOptions{Origins: paths[:last], TmpDir: t.TempDir()})
+	t.Cleanup(func() { img.Close() })
+	return img, err
+}
+
+// open is openStreams for streams that can be read.
+func open(t testing.TB, paths ...string) *image.Image {
 	t.Helper()
-	o, err := image.Open(t.Context(), paths, image.OpenOptions{Contents: true, TmpDir: t.TempDir()})
-	t.Cleanup(func() { o.Close() })
+	o, err := openStreams(t, paths)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,13 +222,7 @@ func TestOpenPublic(t *testing.T) {
 	for _, path := range publicStreams(t) {
 		paths[strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), prefix), ".zsend.bz2")] = path
 	}
-	last := func(t *testing.T, o *image.Opened) listing.Listing {
-		s, err := o.Snapshot("")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return listOpened(t, o.Index, s)
-	}
+	last := func(t *testing.T, o *image.Image) listing.Listing { return listOpened(t, o.Index, o.Snapshot()) }
 	t.Run("judge", func(t *testing.T) {
 		plain := unpackStream(t, paths["zstream-decompress"])
 		want := judge.Receive(t, []string{plain}, oracle.JudgeOptions{Foreign: true})

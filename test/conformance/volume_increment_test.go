@@ -9,13 +9,11 @@ import (
 	"path/filepath"
 	"testing"
 
-	"imagetools/image"
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
 	"imagetools/test/reference"
 	"imagetools/tree"
 	"imagetools/zfs/objset"
-	"imagetools/zfs/stream"
 	"imagetools/zfs/zvol"
 )
 
@@ -63,11 +61,7 @@ func writeVolume(t *testing.T, disk []byte, opts zvol.Options) volumeLink {
 func lastVolume(t *testing.T, streams ...string) *zvol.Volume {
 	t.Helper()
 	o := open(t, streams...)
-	s, err := o.Snapshot("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := zvol.Open(o.Index, s)
+	v, err := o.Volume()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,16 +140,11 @@ func TestVolumeOnReference(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	built := 0
 	for _, s := range all {
-		o, err := image.Open(t.Context(), s.Files, image.OpenOptions{Contents: true, TmpDir: t.TempDir()})
-		t.Cleanup(func() { o.Close() })
-		if err != nil {
-			continue // what TestOpenReference finds
+		o, err := openStreams(t, s.Files)
+		if err != nil || !o.IsVolume() || len(o.Index.Packages()) > 0 {
+			continue // an error is what TestOpenReference finds
 		}
-		last, err := o.Snapshot("")
-		if err != nil || last.Begin.Objset != stream.ObjsetZvol || len(o.Index.Packages()) > 0 {
-			continue
-		}
-		v, err := zvol.Open(o.Index, last)
+		v, err := o.Volume()
 		if errors.Is(err, objset.ErrEncrypted) {
 			continue
 		}

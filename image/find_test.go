@@ -12,7 +12,7 @@ import (
 )
 
 // Origins are found by their UUID, whatever else lies in the folder.
-func TestChain(t *testing.T) {
+func TestFindOrigins(t *testing.T) {
 	dir := t.TempDir()
 	put := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -61,18 +61,22 @@ func TestChain(t *testing.T) {
 		{filepath.Join(dir, "no-stream.json"), nil, "no stream lies beside it"},
 		{filepath.Join(dir, "none"), nil, "no such file"},
 	} {
-		got, err := image.Chain(test.path)
+		var got []string
+		found, err := image.Find(test.path, nil)
+		if err == nil {
+			got, err = append(found.Origins(), test.path), found.NoOrigin
+		}
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
-				t.Errorf("Chain(%q): %v, want %q", test.path, err, test.err)
+				t.Errorf("Find(%q): %v, want %q", test.path, err, test.err)
 			}
 			continue
 		}
 		if err != nil || !slices.Equal(got, test.want) {
-			t.Errorf("Chain(%q) = %q, %v, want %q", test.path, got, err, test.want)
+			t.Errorf("Find(%q) = %q, %v, want %q", test.path, got, err, test.want)
 		}
 	}
-	if _, err := image.Chain(lost); !errors.Is(err, image.ErrNoOrigin) {
-		t.Errorf("an origin without a stream: %v", err)
+	if found, err := image.Find(lost, nil); err != nil || !errors.Is(found.NoOrigin, image.ErrNoOrigin) {
+		t.Errorf("an origin without a stream: %v, %v", found, err)
 	}
 }
