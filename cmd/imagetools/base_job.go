@@ -39,6 +39,7 @@ type baseJob struct {
 	SHA1         string   `json:"sha1,omitzero"`
 	Size         int64    `json:"size,omitzero"`
 	Zone         string   `json:"zone,omitzero"` // that was kept
+	Warnings     []string `json:"warnings,omitempty"`
 
 	half bool // one of its files is there, of a run that was killed
 }
@@ -118,6 +119,8 @@ func (o *baseImagesOptions) build(ctx context.Context, env *cli.Env, h *host.Hos
 	if _, err := o.kit(ctx, env, j.img); err != nil { // no zone has to wait for it
 		return err
 	}
+	before := len(env.Warnings())
+	defer func() { j.Warnings = env.Warnings()[before:] }()
 	id := uuid.NewString()
 	vm := host.NewVM{
 		UUID: id, Alias: protoAlias + j.nameVersion() + "-" + id[:8], Brand: j.img.Brand(), ImageUUID: o.Seed,
@@ -220,7 +223,7 @@ func (o *baseImagesOptions) say(env *cli.Env, format string, args ...any) {
 // printJobs prints what became of all images.
 func (o *baseImagesOptions) printJobs(env *cli.Env, jobs []*baseJob) error {
 	if o.JSON {
-		return printJSON(env.Stdout, map[string]any{"images": jobs})
+		return printJSON(env.Stdout, map[string]any{"images": jobs, "warnings": env.Warnings()})
 	}
 	if o.Quiet {
 		return nil

@@ -26,6 +26,7 @@ import (
 	"imagetools/internal/shell"
 	"imagetools/manifest"
 	"imagetools/source/content"
+	"imagetools/tree"
 	"imagetools/tree/source"
 	"imagetools/zfs/stream"
 	"imagetools/zfs/zpl"
@@ -57,7 +58,8 @@ type createImageOptions struct {
 	commands    shownCommands // of a dry run that is told as JSON
 
 	// placed, if set, tells what was made; if that fails, nothing is.
-	placed func(*image.Result, *place) error
+	placed  func(*image.Result, *place) error
+	written *tree.Tree // what the image is made of; nil for a disk or a stream
 
 	onlyImage      bool     // SOURCE must be one
 	sourceOrigins  []string // of that; empty: what its manifest names
@@ -275,7 +277,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if opts.DryRun && opts.JSON {
 		return printJSON(env.Stdout, plannedImage{
 			DryRun: true, Image: res.Image, Manifest: res.ManifestPath, Commands: append([]string{}, opts.commands...),
-			LX: opts.lx.finished, Edits: opts.edits.done,
+			LX: opts.lx.finished, Edits: opts.edits.done, Warnings: env.Warnings(),
 		})
 	}
 	if opts.DryRun {
@@ -324,11 +326,13 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	defer progress.Finish()
 	defer func() { err = errors.Join(err, o.origin.close()) }()
 	imageOpts.Note = func(text string) { env.Warnf("%s", text) }
-	if o.placed != nil {
-		imageOpts.Placed = func(res *image.Result) error {
-			progress.Finish()
-			return o.placed(res, at)
+	imageOpts.Placed = func(res *image.Result) error {
+		progress.Finish()
+		o.judge(env, res)
+		if o.placed == nil {
+			return nil
 		}
+		return o.placed(res, at)
 	}
 	if at.inPool != nil {
 		res, err = o.createFromPool(ctx, env, h, at, imageOpts, progress)
@@ -340,10 +344,25 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	if err == nil && o.DryRun {
 		res = &image.Result{Image: imagePath, ManifestPath: manifestPath, Manifest: manifest.New(imageOpts.Manifest)}
 	}
-	if err == nil {
+	if err == nil && o.DryRun {
 		warnOfManifest(env, res.Manifest)
 	}
 	return res, at, err
+}
+
+// judge warns of what is wrong with a finished image. The answer, which has the warnings, comes after.
+func (o *createImageOptions) judge(env *cli.Env, res *image.Result) {
+	if o.written != nil {
+		warnOfImage(env, o.written, res.Manifest)
+	}
+	if more := res.Features &^ stream.FeatureSASpill; more != 0 {
+		env.Warnf("the stream uses %v: hosts whose ZFS does not know that refuse the image", more)
+	}
+	warnOfFindings(env, res.Findings.Zone, res.Findings.Leaks)
+	if err := res.Findings.Unchecked; err != nil && res.Manifest.Origin == "" {
+		env.Warnf("the files in the stream were not checked: %v", err)
+	}
+	warnOfManifest(env, res.Manifest)
 }
 
 // locate finds SOURCE: a path, a dataset or a virtual machine.
@@ -398,12 +417,12 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	out.FileSystem.Progress = func(phase zpl.Phase, done, total int64) {
 		progress.Update(map[zpl.Phase]string{zpl.Digesting: "reading", zpl.Writing: "writing"}[phase], done, total)
 	}
+	o.written = src.Tree
 	res, err := image.Create(ctx, src.Tree, *out)
 	progress.Finish()
 	if err != nil {
 		return nil, withHint(err)
 	}
-	warnOfImage(env, src.Tree, res.Manifest)
 	return res, nil
 }
 
@@ -511,13 +530,6 @@ func (o *createImageOptions) createFromPool(ctx context.Context, env *cli.Env, h
 	}
 	if err != nil {
 		return nil, withHint(err)
-	}
-	if more := res.Features &^ stream.FeatureSASpill; more != 0 {
-		env.Warnf("the stream uses %v: hosts whose ZFS does not know that refuse the image", more)
-	}
-	warnOfFindings(env, res.Findings.Zone, res.Findings.Leaks)
-	if err := res.Findings.Unchecked; err != nil && from == "" {
-		env.Warnf("the files in the stream were not checked: %v", err)
 	}
 	return res, nil
 }
@@ -860,6 +872,8 @@ type createdImage struct {
 	Changes *createdChanges `json:"changes,omitempty"` // from that; null for a dataset in ZFS
 	Edits   []doneChange    `json:"edits,omitempty"`   // of the root file system, on the way
 	LX      *finishedLX     `json:"lx,omitzero"`       // how its root was finished
+
+	Warnings []string `json:"warnings"`
 }
 
 // plannedImage is the answer of create-image --dry-run --json.
@@ -870,6 +884,7 @@ type plannedImage struct {
 	Commands []string     `json:"commands"` // that would be run and change something, as a shell takes them
 	Edits    []doneChange `json:"edits,omitempty"`
 	LX       *finishedLX  `json:"lx,omitzero"`
+	Warnings []string     `json:"warnings"`
 }
 
 // shownCommands gathers the commands of a dry run, each of which comes in one Write.
@@ -891,6 +906,7 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, datase
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
 			Type: res.Manifest.Type, Dataset: dataset, ImageSize: res.Manifest.ImageSize,
 			Origin: res.Manifest.Origin, Changes: o.origin.json(res), LX: o.lx.finished, Edits: o.edits.done,
+			Warnings: env.Warnings(),
 		})
 	}
 	if o.Quiet {

@@ -175,9 +175,7 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 			return nil, nil, fmt.Errorf("bootstrap: %w", err)
 		}
 		progress.Finish()
-		if !o.Quiet {
-			kit.report(env, false)
-		}
+		kit.report(env, o.Quiet)
 		in.Bootstrap, in.BootstrapName, closer = kit.Tree, kit.what, kit.Close
 	}
 	s, err := cli.Interruptible(ctx, func() (*seed.Seed, error) { return seed.Build(ctx, in) })
@@ -227,13 +225,14 @@ type createdSeed struct {
 	Time      int64       `json:"time"` // of what was made or changed
 	Names     int         `json:"names"`
 	Steps     []seed.Step `json:"steps"`
+	Warnings  []string    `json:"warnings"`
 }
 
 func (o *createSeedOptions) print(env *cli.Env, places *seed.Places, s *seed.Seed, at string, made *host.Created) error {
 	if o.JSON {
 		out := createdSeed{
 			Proto: places.Proto, Overlay: places.Overlay, Manifests: append([]string{}, places.Manifests...),
-			Time: s.Time.Sec, Names: s.Tree.Len(), Steps: s.Steps,
+			Time: s.Time.Sec, Names: s.Tree.Len(), Steps: s.Steps, Warnings: env.Warnings(),
 		}
 		if made != nil {
 			out.Dataset, out.Directory, out.Metalog, out.Replaced = made.Name, made.Path, made.Metalog, made.Replaced

@@ -278,6 +278,7 @@ type madeRepository struct {
 	Instances  int            `json:"instances"`
 	Size       int            `json:"size"`
 	Manifests  []jsonManifest `json:"manifests"`
+	Warnings   []string       `json:"warnings"`
 }
 
 type jsonManifest struct {
@@ -304,6 +305,7 @@ func countInstances(r *smf.Repository) int {
 
 func (o *createSMFRepoOptions) printResult(env *cli.Env, made madeRepository) error {
 	if o.JSON {
+		made.Warnings = env.Warnings()
 		return printJSON(env.Stdout, made)
 	}
 	if o.Quiet || o.DryRun {

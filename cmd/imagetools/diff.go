@@ -138,6 +138,8 @@ func openTree(ctx context.Context, env *cli.Env, arg string, open openOptions, s
 		if err != nil {
 			return nil, nil, err
 		}
+		progress.Finish()
+		s.report(env, true)
 		return s.Tree, s, nil
 	}
 	img, err := open.open(ctx, env, arg, true)

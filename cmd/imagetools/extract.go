@@ -270,6 +270,7 @@ func (o *extractOptions) printDir(env *cli.Env, rep *todir.Report) error {
 		"dry_run": o.DryRun, "directory": o.Dir, "metalog": rep.Metalog, "names": rep.Counts.Names(), "files": rep.Counts.Files, "bytes": rep.Counts.Bytes,
 		"owners_in_metalog": rep.Owners, "set_id_in_metalog": rep.SetIDs, "special_in_metalog": rep.Special,
 		"xattrs_in_metalog": rep.Xattrs, "acls_in_metalog": rep.ACLs,
+		"warnings": env.Warnings(),
 	})
 }
 

@@ -135,6 +135,7 @@ type installedBase struct {
 	Bootstrap *install.Kit    `json:"bootstrap"`
 	Steps     []install.Event `json:"steps"`
 	Then      string          `json:"create_image"` // command that makes the image
+	Warnings  []string        `json:"warnings"`
 }
 
 func (o *installBaseOptions) printInstalled(env *cli.Env, img *base.Image, result *install.Result) error {
@@ -142,7 +143,7 @@ func (o *installBaseOptions) printInstalled(env *cli.Env, img *base.Image, resul
 	if o.JSON {
 		return printJSON(env.Stdout, installedBase{
 			Zone: result.Zone.Name, Config: img.Config.String(), Name: img.Name, Release: img.Release,
-			Packages: img.Packages, Bootstrap: result.Kit, Steps: result.Steps, Then: then,
+			Packages: img.Packages, Bootstrap: result.Kit, Steps: result.Steps, Then: then, Warnings: env.Warnings(),
 		})
 	}
 	if o.Quiet {

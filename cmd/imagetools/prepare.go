@@ -238,6 +238,8 @@ type prepared struct {
 	DryRun  bool             `json:"dry_run"` // the changes would be done
 	Changes []preparedChange `json:"changes"`
 	Notes   []string         `json:"notes,omitempty"`
+
+	Warnings []string `json:"warnings"`
 }
 
 type preparedChange struct {
@@ -253,6 +255,7 @@ func (p *prepared) add(c prepare.Change) {
 // print prints what was or would be done.
 func (o *prepareOptions) print(env *cli.Env, target *prepareTarget, res *prepared) error {
 	if o.JSON {
+		res.Warnings = env.Warnings()
 		return printJSON(env.Stdout, res)
 	}
 	if o.Quiet {

@@ -162,6 +162,8 @@ func (o *prepareOptions) readTree(ctx context.Context, env *cli.Env, t *prepareT
 		return err
 	}
 	t.closers = append(t.closers, src)
+	progress.Finish()
+	src.report(env, true)
 	if o.Output == "" && !o.tellOnly() {
 		watched := folder.Watch(src.Tree)
 		t.save = func() error { return watched.Save(at.path, o.source.Metalog) }

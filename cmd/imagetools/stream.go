@@ -162,7 +162,7 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 	if out.JSON && !out.Quiet {
 		out.Placed = func() error {
 			progress.Finish()
-			return printJSON(env.Stdout, filtered{report, false})
+			return printJSON(env.Stdout, filtered{report, false, env.Warnings()})
 		}
 	}
 	err := out.run(ctx, env, func(w io.Writer) error {
@@ -183,7 +183,7 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 	case err != nil || out.Quiet:
 		return err
 	case out.JSON && out.DryRun:
-		return printJSON(env.Stdout, filtered{report, true})
+		return printJSON(env.Stdout, filtered{report, true, env.Warnings()})
 	case out.JSON:
 		return nil
 	}
@@ -201,5 +201,6 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 // filtered is the answer of filters with --json. Fields are only ever added.
 type filtered struct {
 	*filter.Report
-	DryRun bool `json:"dry_run"` // nothing was written
+	DryRun   bool     `json:"dry_run"` // nothing was written
+	Warnings []string `json:"warnings"`
 }

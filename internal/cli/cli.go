@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -31,6 +32,9 @@ type Env struct {
 	Memory         *budget.Budget // for what is held of input; nil is the default
 	// Ways has a hint for each way out that an error may have, with %s for its arguments.
 	Ways map[fault.Way]string
+
+	mu     sync.Mutex
+	warned []string
 }
 
 // NewEnv is the environment of this process.
@@ -107,7 +111,19 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 
 // Warnf prints a warning, with nothing in it that a terminal obeys.
 func (e *Env) Warnf(format string, args ...any) {
-	fmt.Fprintf(e.Stderr, "warning: %s\n", plain.Message(fmt.Sprintf(format, args...)))
+	text := plain.Message(fmt.Sprintf(format, args...))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.warned = append(e.warned, text)
+	fmt.Fprintf(e.Stderr, "warning: %s\n", text)
+}
+
+// Warnings returns the warnings printed so far, in order. It never returns nil, so that JSON has a
+// list in any case.
+func (e *Env) Warnings() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append([]string{}, e.warned...)
 }
 
 // UsageError is a mistake in the command line.
