@@ -89,8 +89,11 @@ func (s *Set) cleanRun(left []*leftover) (err error) {
 	for _, l := range left {
 		committed = committed && (l.kind != making || l.placed())
 	}
-	// What tells how far the run had come goes last.
-	slices.SortStableFunc(left, func(a, b *leftover) int { return cmp.Compare(rank(a.kind), rank(b.kind)) })
+	// What tells how far the run had come goes last, and directories come back after what belongs
+	// to them.
+	slices.SortStableFunc(left, func(a, b *leftover) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.name, b.name))
+	})
 	for _, l := range left {
 		if err := s.cleanOne(l, committed); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("what a killed run left as %q in %q: %w", l.name, l.place.path, cause(err))
@@ -99,7 +102,13 @@ func (s *Set) cleanRun(left []*leftover) (err error) {
 	return nil
 }
 
-func rank(kind byte) int { return strings.IndexByte(string([]byte{moved, aside, making}), kind) }
+func rank(l *leftover) int {
+	order := strings.IndexByte(string([]byte{moved, aside, making}), l.kind)
+	if l.info.IsDir() {
+		return 2*order + 1
+	}
+	return 2 * order
+}
 
 // tryLock opens the output and takes its lock, if nobody has it.
 func (l *leftover) tryLock() (f *os.File, free bool, err error) {

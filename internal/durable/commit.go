@@ -24,11 +24,7 @@ func (s *Set) Commit(after func() error) error {
 		}
 	}
 	if err := s.giveAll(after); err != nil {
-		var errs []error
-		for _, i := range slices.Backward(s.items) {
-			errs = append(errs, i.undo())
-		}
-		return errors.Join(append([]error{err}, errs...)...)
+		return errors.Join(append([]error{err}, s.undo()...)...)
 	}
 	s.done = true
 	var errs []error
@@ -38,8 +34,29 @@ func (s *Set) Commit(after func() error) error {
 	return errors.Join(append(errs, s.close(false))...)
 }
 
-// giveAll gives the outputs their names.
+// undo takes all names back. What had them gets them after that, directories last, as in giveAll.
+func (s *Set) undo() (errs []error) {
+	for _, i := range slices.Backward(s.items) {
+		errs = append(errs, i.takeBack())
+	}
+	for _, dirs := range []bool{false, true} {
+		for _, i := range s.items {
+			if i.dir == dirs {
+				errs = append(errs, i.putBack())
+			}
+		}
+	}
+	return errs
+}
+
+// giveAll gives the outputs their names. A directory that is replaced goes before anything else
+// has its name: what stands beside a directory, such as its METALOG, belongs to it at any moment.
 func (s *Set) giveAll(after func() error) error {
+	for _, i := range s.items {
+		if err := i.setAside(); err != nil {
+			return i.fail(err)
+		}
+	}
 	for _, i := range s.items {
 		err := i.give()
 		if err == nil {

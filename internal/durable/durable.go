@@ -15,7 +15,9 @@
 // the directory that it lies in is held open: nobody who changes what lies above it redirects
 // the output. A name is claimed exclusively (link(2), mkdir(2)), so that of two runs with one
 // target the second fails, and takes away what it made alone. With [Options.Replace], what had
-// the name is set aside as .imagetools-TOKEN+NAME until all outputs have theirs.
+// the name is set aside as .imagetools-TOKEN+NAME until all outputs have theirs. Directories are
+// set aside before anything gets its name, so that a directory with its METALOG beside it is
+// either the older one with its own, or the new one, or not there.
 //
 // A directory that was made is compared with what is then opened under its name: others may
 // own the directory around it.

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,6 +79,46 @@ func TestTwoRuns(t *testing.T) {
 				t.Errorf("left: %q", left)
 			}
 		})
+	}
+}
+
+// eager is a folder that others clean: what is new in it is gone at once, a few times.
+type eager struct {
+	folder
+	dirs, files *int
+}
+
+func (e eager) Mkdir(name string, perm fs.FileMode) error {
+	err := e.folder.Mkdir(name, perm)
+	if *e.dirs--; *e.dirs >= 0 {
+		err = errors.Join(err, e.folder.Remove(name))
+	}
+	return err
+}
+
+func (e eager) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	f, err := e.folder.OpenFile(name, flag, perm)
+	if *e.files--; *e.files >= 0 {
+		err = errors.Join(err, e.folder.Remove(name))
+	}
+	return f, err
+}
+
+// Another run may take an output that has no lock yet for one that was left, and remove it. It is
+// made again.
+func TestRemovedBeforeLock(t *testing.T) {
+	for _, kind := range []string{"file", "log and dir", "log and contents"} {
+		t.Chdir(t.TempDir())
+		if err := errors.Join(os.Mkdir("else", 0o777), os.Mkdir("full", 0o777)); err != nil {
+			t.Fatal(err)
+		}
+		dirs, files := 3, 3
+		watched = func(f folder) folder { return eager{f, &dirs, &files} }
+		err := runKind(kind, false, "new")
+		watched = func(f folder) folder { return f }
+		if list, rest := state(t); err != nil || len(list) == 0 || len(rest) > 0 {
+			t.Errorf("%s: %v; there is %q, left %q", kind, err, list, rest)
+		}
 	}
 }
 

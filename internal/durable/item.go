@@ -29,7 +29,7 @@ type item struct {
 // createFile makes the file. A lock that somebody else is faster with is that of a run which
 // takes it for left, and removes it: then it is made again.
 func (i *item) createFile(perm fs.FileMode) error {
-	for {
+	for range tries {
 		f, err := i.place.root.OpenFile(i.temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
 		if err != nil {
 			return err
@@ -46,15 +46,24 @@ func (i *item) createFile(perm fs.FileMode) error {
 		}
 		f.Close()
 	}
+	return errTooBusy
 }
+
+// tries bounds what is done again because others were faster.
+const tries = 100
+
+var errTooBusy = errors.New("others make and remove it all the time")
 
 // createDir makes the directory, with mode 0700, and opens it.
 func (i *item) createDir() error {
-	for {
+	for range tries {
 		if err := i.place.root.Mkdir(i.temp, 0o700); err != nil {
 			return err
 		}
 		gone, err := i.openDir()
+		if errors.Is(err, fs.ErrNotExist) && !i.place.has(i.temp) { // removed before it had a lock
+			gone, err = true, nil
+		}
 		if err != nil {
 			return errors.Join(err, i.closeAll(), removeDir(i.place.root, i.temp))
 		}
@@ -63,6 +72,7 @@ func (i *item) createDir() error {
 		}
 		i.closeAll()
 	}
+	return errTooBusy
 }
 
 // removeDir removes an empty directory.
@@ -174,7 +184,7 @@ func (i *item) claimDir() error {
 
 // give gives the output its name. What has it is set aside if it is to be replaced.
 func (i *item) give() error {
-	for range 100 {
+	for range tries {
 		err := i.claim()
 		if !errors.Is(err, fs.ErrExist) || i.into != nil {
 			return err
@@ -198,7 +208,7 @@ func (i *item) give() error {
 			return err
 		}
 	}
-	return errors.New("others make and remove it all the time")
+	return errTooBusy
 }
 
 // named is an error that has the path of the output already.
@@ -216,8 +226,8 @@ func checkDir(path string, info fs.FileInfo, replace bool) error {
 	return nil
 }
 
-// replace sets aside what has the name. done says that the output has the name now: a file
-// takes it from another one in one step.
+// replace has a file take the name from another one in one step, and sets aside what else has
+// it. done says that the output has the name now.
 func (i *item) replace() (done bool, err error) {
 	r := i.place.root
 	old := tempName(i.set.token, aside, i.base)
@@ -243,6 +253,18 @@ func (i *item) replace() (done bool, err error) {
 	return false, err
 }
 
+// setAside takes the name from a directory that is to be replaced.
+func (i *item) setAside() error {
+	if !i.dir || i.into != nil || !i.set.opts.Replace {
+		return nil
+	}
+	if info, err := i.place.root.Lstat(i.base); err != nil || !info.IsDir() {
+		return nil // give says what is in the way
+	}
+	_, err := i.replace()
+	return err
+}
+
 // check tells whether what has the name is the output.
 func (i *item) check() error {
 	if i.into == nil && !i.place.is(i.place.root, i.base, i.info) {
@@ -251,18 +273,29 @@ func (i *item) check() error {
 	return nil
 }
 
-// undo takes the name back, and gives it to what had it before.
-func (i *item) undo() error {
+// takeBack takes the name back, and gives the output its temporary one again. A file that took
+// the name from another one keeps it: that takes it in one step, too.
+func (i *item) takeBack() (err error) {
 	r := i.place.root
 	switch {
 	case i.into != nil:
 		return i.into.moveBack()
-	case i.placed && i.place.is(r, i.base, i.info):
-		if err := i.takeBack(); err != nil {
-			return fmt.Errorf("%q is left: %w", i.path, cause(err))
-		}
+	case !i.placed || !i.place.is(r, i.base, i.info) || i.old != "" && !i.dir:
+	case i.place.is(r, i.temp, i.info):
+		err = r.Remove(i.base)
+	default:
+		err = rename(r, i.base, r, i.temp)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is left: %w", i.path, cause(err))
 	}
 	i.placed = false
+	return nil
+}
+
+// putBack gives the name to what had it before.
+func (i *item) putBack() error {
+	r := i.place.root
 	if i.old == "" {
 		return nil
 	}
@@ -274,18 +307,6 @@ func (i *item) undo() error {
 	}
 	i.old = ""
 	return nil
-}
-
-// takeBack removes the name, or gives the output its temporary one again.
-func (i *item) takeBack() error {
-	r := i.place.root
-	if i.place.is(r, i.temp, i.info) {
-		return r.Remove(i.base)
-	}
-	if i.old != "" && !i.dir {
-		return nil // what was there before takes the name in one step
-	}
-	return rename(r, i.base, r, i.temp)
 }
 
 // discard removes what has no name.

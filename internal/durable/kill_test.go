@@ -180,7 +180,8 @@ func killAtStep(t *testing.T, kind string, replace bool, n int) bool {
 	if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Fatalf("%v: %s", err, out)
 	}
-	_, left := state(t)
+	atOnce, left := state(t)
+	checkLog(t, kind, atOnce, n)
 	var notes []string
 	s := New(Options{Replace: replace, Note: func(text string) { notes = append(notes, text) }})
 	kinds[kind](s, "third") // it may refuse a directory that is full now
@@ -205,6 +206,19 @@ func killAtStep(t *testing.T, kind string, replace bool, n int) bool {
 		t.Errorf("step %d: found %q, want %q or %q; left was %q; it said %q", n, after, before, fresh, left, notes)
 	}
 	return true
+}
+
+// checkLog reports a directory beside which lies what belongs to another one.
+func checkLog(t *testing.T, kind string, list []string, step int) {
+	t.Helper()
+	marks := make(map[string]string)
+	for _, line := range list {
+		name, mark, _ := strings.Cut(line, "=")
+		marks[filepath.Base(name)] = mark
+	}
+	if strings.HasSuffix(kind, "and dir") && slices.Contains(list, "d/") && marks["f"] != marks["a"] {
+		t.Errorf("step %d: a directory of the run %q beside a log of the run %q", step, marks["f"], marks["a"])
+	}
 }
 
 // finished is the state after a run that nobody killed.
