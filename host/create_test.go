@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -194,195 +194,93 @@ func (l late) Open() (tree.File, error) {
 	return tree.Bytes("x").Open()
 }
 
-// Runs that are killed leave their folder in one of these states, move by move. The next run
-// puts things right before it does anything else.
+// What a killed run left of any dataset is removed by the next one, and what had been moved aside
+// is put back, also by one that fails or finds the name taken. What is not of this program stays.
 func TestKilled(t *testing.T) {
-	dead := taker{time.Unix(1e9, 0), 1<<31 - 1, ""}
-	me, err := self(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.host = me.host
-	for _, older := range []bool{false, true} {
-		for moves := 0; ; moves++ {
-			dir := t.TempDir()
-			work := filepath.Join(dir, ".seed."+dead.String())
-			put := func(base, content string) {
-				err := errors.Join(os.MkdirAll(filepath.Join(base, "root"), 0o777), os.WriteFile(filepath.Join(base, "root/file"), []byte(content), 0o444),
-					os.WriteFile(base+".mtree", []byte(content), 0o666), os.Chmod(filepath.Join(base, "root"), 0o555))
-				if err != nil {
-					t.Fatal(err)
-				}
+	failing := dataset(t, broken{func() error { return errors.New("lost") }}, 1)
+	temp := func(kind string) string { return ".imagetools-ABCDEFGHIJKLMNOPQRSTUVWXYZ" + kind }
+	for name, test := range map[string]struct {
+		left    map[string]string // files, with their contents
+		linked  bool              // the METALOG has its name, too
+		replace bool
+		want    []string
+		note    string
+	}{
+		"in the middle": {
+			left: map[string]string{temp("-seed") + "/root/file": "new", temp("-seed.mtree"): "new"}, note: "removed",
+		},
+		"METALOG named": {
+			left: map[string]string{temp("-seed") + "/root/file": "new", temp("-seed.mtree"): "new"}, linked: true, note: "removed",
+		},
+		"older one aside": {
+			left: map[string]string{temp("-seed") + "/root/file": "new", temp("-seed.mtree"): "new", temp("+seed") + "/root/file": "old", "seed.mtree": "old"},
+			want: []string{"seed.mtree", "seed/root/file=old"}, note: "put back", replace: true,
+		},
+		"older METALOG aside": {
+			left: map[string]string{temp("-seed") + "/root/file": "new", temp("+seed.mtree"): "old", temp("+seed") + "/root/file": "old", "seed.mtree": "new"},
+			want: []string{"seed.mtree", "seed/root/file=old"}, note: "put back", replace: true,
+		},
+		"done": {
+			left: map[string]string{"seed/root/file": "new", temp("+seed.mtree"): "old", temp("+seed") + "/root/file": "old", "seed.mtree": "new"},
+			want: []string{"seed.mtree", "seed/root/file=new"}, note: "removed", replace: true,
+		},
+		"of others": {
+			left: map[string]string{".imagetools-x/file": "x", ".seed": "x"},
+			want: []string{".imagetools-x/file=x", ".seed=x"},
+		},
+	} {
+		dir := t.TempDir()
+		for path, content := range test.left {
+			path = filepath.Join(dir, path)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o444)); err != nil {
+				t.Fatal(err)
 			}
-			if older {
-				put(filepath.Join(dir, "seed"), "old")
+		}
+		if test.linked {
+			if err := os.Link(filepath.Join(dir, temp("-seed.mtree")), filepath.Join(dir, "seed.mtree")); err != nil {
+				t.Fatal(err)
 			}
-			put(filepath.Join(work, "new"), "new")
-			list := []move{{"seed", work + "/old"}, {"seed.mtree", work + "/old.mtree"}, {work + "/new.mtree", "seed.mtree"}, {work + "/new", "seed"}}
-			if !older {
-				list = list[2:]
-			}
-			if moves > len(list) {
-				break
-			}
-			for _, m := range list[:moves] {
-				at := func(p string) string {
-					if filepath.IsAbs(p) {
-						return p
-					}
-					return filepath.Join(dir, p)
-				}
-				if err := os.Rename(at(m.from), at(m.to)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			failing := dataset(t, broken{func() error { return errors.New("lost") }}, 1)
-			var notes []string
-			_, err := Store{Dir: dir}.Create(t.Context(), "seed", failing, CreateOptions{
-				Replace: true, Now: time.Now(), Note: func(text string) { notes = append(notes, text) },
-			})
-			if back := older && 0 < moves && moves < len(list); len(notes) != 1 || strings.Contains(notes[0], "put back") != back {
-				t.Errorf("it says %q", notes)
-			}
-			if err == nil || !strings.Contains(err.Error(), "lost") {
-				t.Fatalf("error %v", err)
-			}
-			want := map[bool]string{true: "old", false: "new"}[moves < len(list)]
-			name := fmt.Sprintf("older one %v, %d moves", older, moves)
-			if !older && moves < len(list) {
-				if got := names(t, dir); len(got) > 0 {
-					t.Errorf("%s: left %v", name, got)
-				}
-				continue
-			}
-			check(t, dir, "seed.mtree", "seed/root/file="+want)
-			if log, err := os.ReadFile(filepath.Join(dir, "seed.mtree")); err != nil || string(log) != want {
-				t.Errorf("%s: METALOG of %q, %v", name, log, err)
-			}
+		}
+		var notes []string
+		store := Store{Dir: dir}
+		if err := store.Check(t.Context(), "seed", test.replace); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		_, err := store.Create(t.Context(), "seed", failing, CreateOptions{Replace: test.replace, Note: func(text string) { notes = append(notes, text) }})
+		if err == nil || !strings.Contains(err.Error(), "lost") {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if said := strings.Join(notes, "\n"); !strings.Contains(said, test.note) || test.note == "" && said != "" {
+			t.Errorf("%s: it says %q", name, said)
+		}
+		if diff := cmp.Diff(append([]string{}, test.want...), names(t, dir)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if log, err := os.ReadFile(filepath.Join(dir, "seed.mtree")); err == nil && !strings.HasSuffix(test.want[1], string(log)) {
+			t.Errorf("%s: METALOG of %q", name, log)
 		}
 	}
 }
 
-// The folder of a run that goes on is not touched, nor that of another host or another seed.
-func TestOthersWork(t *testing.T) {
-	dir := t.TempDir()
-	me, err := self(time.Unix(1e9, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	alive, far := me, me
-	alive.pid, far.host = os.Getppid(), "00000000"
-	work := []string{".seed." + alive.String(), ".seed." + far.String(), ".other." + me.String(), ".seed.x"}
-	for _, w := range work {
-		if err := os.MkdirAll(filepath.Join(dir, w, "old"), 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	note := func(text string) { t.Errorf("it says %q", text) }
-	if _, err := (Store{Dir: dir}).Create(t.Context(), "seed", text(t, "x"), CreateOptions{Now: time.Now(), Note: note}); err != nil {
-		t.Error(err)
-	}
-	for _, w := range work {
-		if _, err := os.Stat(filepath.Join(dir, w, "old")); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// A run that is killed between the two halves of a move leaves both names.
-func TestKilledBetweenNames(t *testing.T) {
-	dir := t.TempDir()
-	me, err := self(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	me.pid = 1<<31 - 1
-	work := filepath.Join(dir, ".seed."+me.String())
-	err = errors.Join(os.MkdirAll(filepath.Join(work, "new/root"), 0o777), os.WriteFile(filepath.Join(work, "new.mtree"), nil, 0o666),
-		os.Link(filepath.Join(work, "new.mtree"), filepath.Join(dir, "seed.mtree")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := (Store{Dir: dir}).Create(t.Context(), "seed", text(t, "x"), opts); err != nil {
-		t.Error(err)
-	}
-	check(t, dir, "seed.mtree", "seed/root/file=x")
-}
-
-// Of runs for the same dataset one is first, and the others leave its METALOG alone, whenever
-// they come: the moves themselves tell.
+// Of runs for the same dataset that begin at once, one is first: the dataset is its own, whole,
+// and the others fail.
 func TestTwoRuns(t *testing.T) {
-	dir := t.TempDir()
-	store := Store{Dir: dir}
-	if _, err := store.Create(t.Context(), "seed", text(t, "first"), opts); err != nil {
-		t.Fatal(err)
-	}
-	log := func() string {
-		content, err := os.ReadFile(filepath.Join(dir, "seed.mtree"))
-		if err != nil {
-			t.Fatal(err)
+	const runs = 4
+	for round := range 10 {
+		dir := filepath.Join(t.TempDir(), "zones")
+		var group sync.WaitGroup
+		errs := make([]error, runs)
+		for i := range runs {
+			tr := text(t, fmt.Sprint(i))
+			group.Go(func() { _, errs[i] = Store{Dir: dir}.Create(t.Context(), "seed", tr, opts) })
 		}
-		return string(content)
-	}
-	first, work := log(), filepath.Join(dir, "work")
-	if err := errors.Join(os.MkdirAll(filepath.Join(work, "new"), 0o777), os.WriteFile(filepath.Join(work, "new.mtree"), []byte("second"), 0o666)); err != nil {
-		t.Fatal(err)
-	}
-	moves := []move{{work + "/new.mtree", dir + "/seed.mtree"}, {work + "/new", dir + "/seed"}}
-	if err := moveAll(moves, dir); !errors.Is(err, fs.ErrExist) || log() != first {
-		t.Errorf("error %v, METALOG %q", err, log())
-	}
-	if err := errors.Join(os.Remove(dir+"/seed.mtree"), moveAll(moves, dir)); !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.ENOTEMPTY) {
-		t.Errorf("error %v", err)
-	}
-	check(t, dir, "seed/root/file=first", "work/new.mtree")
-}
-
-// What lies where an older dataset is moved is not thrown away after a failure: it may be one that
-// could not be put back. The next run knows.
-func TestOlderIsKept(t *testing.T) {
-	dir := t.TempDir()
-	store := Store{Dir: dir}
-	if _, err := store.Create(t.Context(), "seed", text(t, "old"), opts); err != nil {
-		t.Fatal(err)
-	}
-	me, err := self(opts.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	work := ".seed." + me.String()
-	moved := late{func() { os.MkdirAll(filepath.Join(dir, work, "old", "dir"), 0o777) }}
-	replace := CreateOptions{Replace: true, Now: opts.Now}
-	if _, err = store.Create(t.Context(), "seed", dataset(t, moved, 1), replace); err == nil {
-		t.Error("no error")
-	}
-	if _, err := os.Stat(filepath.Join(dir, work, "old", "dir")); err != nil {
-		t.Error(err)
-	}
-	if got := names(t, dir); !slices.Contains(got, "seed/root/file=old") || !slices.Contains(got, "seed.mtree") {
-		t.Errorf("left are %q", got)
-	}
-	if _, err := store.Create(t.Context(), "seed", text(t, "new"), replace); err != nil {
-		t.Error(err)
-	}
-	check(t, dir, "seed.mtree", "seed/root/file=new")
-}
-
-func TestMoveAll(t *testing.T) {
-	dir := t.TempDir()
-	at := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"a", "b"} {
-		if err := os.WriteFile(at(name), []byte(name), 0o666); err != nil {
-			t.Fatal(err)
+		group.Wait()
+		won := slices.Index(errs, nil)
+		for i, err := range errs {
+			if i != won && !errors.Is(err, ErrExists) {
+				t.Errorf("round %d: run %d: %v", round, i, err)
+			}
 		}
+		check(t, dir, "seed.mtree", fmt.Sprintf("seed/root/file=%d", won))
 	}
-	moves := []move{{at("a"), at("x")}, {at("b"), at("a")}, {at("none"), at("b")}}
-	if err := moveAll(moves, dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v", err)
-	}
-	check(t, dir, "a=a", "b=b")
-	if err := moveAll(moves[:2], dir); err != nil {
-		t.Error(err)
-	}
-	check(t, dir, "a=b", "x=a")
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"time"
 
+	"imagetools/internal/durable"
 	"imagetools/tree"
 	"imagetools/tree/todir"
 )
@@ -52,7 +53,7 @@ type Folder struct {
 // CreateOptions say how a dataset is made. The zero value makes one where there is none.
 type CreateOptions struct {
 	Replace  bool      // a dataset of that name, if there is one
-	Now      time.Time // stands in the names of temporary folders and datasets
+	Now      time.Time // stands in the names of temporary datasets
 	Progress func(names int)
 	Note     func(text string) // is told of what killed runs left, and of how it was put right
 }
@@ -73,7 +74,7 @@ type Created struct {
 }
 
 // ErrExists says that there is a dataset of that name already.
-var ErrExists = errors.New("exists already")
+var ErrExists = durable.ErrExists
 
 // HomeOptions say where datasets live. The zero value is the pool [Pool] and [DefaultStore].
 type HomeOptions struct {

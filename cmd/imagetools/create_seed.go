@@ -207,7 +207,7 @@ func (o *createSeedOptions) home(ctx context.Context, env *cli.Env) (host.Home, 
 }
 
 func withForceHint(err error) error {
-	if errors.Is(err, host.ErrExists) || errors.Is(err, durable.ErrExists) {
+	if errors.Is(err, durable.ErrExists) {
 		return cli.Hint(err, "--force replaces it")
 	}
 	return err

@@ -22,36 +22,39 @@ import (
 
 // place is where a tree is put together and where it goes.
 type place struct {
-	set  *durable.Set
-	root *os.Root      // where it is put together; only the caller can enter it
-	made *durable.Dir  // a new directory
-	into *durable.Into // or the contents of one that exists
-	dir  string        // the directory as the caller names it, for messages
-	full bool          // there is a directory, whose contents it will be
-	log  string        // path of the METALOG; "" for none
+	set   *durable.Set
+	root  *os.Root      // where it is put together; only the caller can enter it
+	made  *durable.Dir  // a new directory
+	into  *durable.Into // or the contents of one that exists
+	dir   string        // the directory as the caller names it, for messages
+	clean string
+	full  bool   // there is a directory, whose contents it will be
+	log   string // path of the METALOG; "" for none
 }
 
-// findPlace looks for what is in the way.
+// findPlace says where the tree and its METALOG go.
 func findPlace(dir string, opts Options) (*place, error) {
-	p := &place{dir: dir}
-	dir = filepath.Clean(dir)
+	p := &place{dir: dir, clean: filepath.Clean(dir)}
 	if !opts.NoMetalog {
-		if err := p.checkLog(dir, opts); err != nil {
+		if err := p.findLog(opts.Metalog); err != nil {
 			return nil, err
 		}
 	}
 	if opts.Replace {
 		return p, nil
 	}
-	info, err := os.Stat(dir)
+	info, err := os.Stat(p.clean)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := os.Lstat(dir); err == nil {
+		if _, err := os.Lstat(p.clean); err == nil {
 			return nil, fmt.Errorf("%q: a symbolic link to nowhere", p.dir)
 		}
-		above, err := os.Stat(filepath.Dir(dir))
+		above, err := os.Stat(filepath.Dir(p.clean))
+		if opts.MakeDirs && errors.Is(err, fs.ErrNotExist) {
+			return p, nil
+		}
 		if err == nil && !above.IsDir() {
-			err = fmt.Errorf("%q: %w", filepath.Dir(dir), unix.ENOTDIR)
+			err = fmt.Errorf("%q: %w", filepath.Dir(p.clean), unix.ENOTDIR)
 		}
 		return p, err
 	case err != nil:
@@ -60,23 +63,46 @@ func findPlace(dir string, opts Options) (*place, error) {
 		return nil, fmt.Errorf("%q: exists and is not a directory", p.dir)
 	}
 	p.full = true
-	return p, p.checkEmpty(dir)
+	return p, nil
 }
 
-// make makes the folder and the METALOG under temporary names.
-func (p *place) make(opts Options) (log *durable.File, err error) {
+// open opens the directories around, and puts right what killed runs left there: it may be what
+// would be in the way.
+func (p *place) open(opts Options) error {
 	p.set = durable.New(durable.Options{Replace: opts.Replace, MakeDirs: opts.MakeDirs, Note: opts.Note})
-	above := filepath.Dir(filepath.Clean(p.dir))
+	dirs := []string{filepath.Dir(p.clean)}
 	if p.full {
-		above = p.dir
+		dirs[0] = p.dir
 	}
-	dirs := []string{above}
 	if p.log != "" {
 		dirs = append(dirs, filepath.Dir(p.log))
 	}
-	if err := p.set.Open(dirs...); err != nil {
-		return nil, err
+	return p.set.Open(dirs...)
+}
+
+// check looks for what is in the way.
+func (p *place) check(replace bool) error {
+	if replace {
+		return nil
 	}
+	if p.log != "" {
+		if _, err := os.Lstat(p.log); err == nil {
+			return source.WithHint(fmt.Errorf("METALOG %q: %w", p.log, durable.ErrExists), "remove it, or name another place for it")
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if p.full {
+		return p.checkEmpty()
+	}
+	if _, err := os.Lstat(p.clean); err == nil {
+		return fmt.Errorf("%q: %w", p.dir, durable.ErrExists) // put back, or somebody was faster
+	}
+	return nil
+}
+
+// make makes the folder and the METALOG under temporary names.
+func (p *place) make() (log *durable.File, err error) {
 	if p.log != "" { // it gets its name first: a METALOG without directory is of no harm
 		if log, err = p.set.File(p.log, 0o666); err != nil {
 			return nil, fmt.Errorf("METALOG: %w", err)
@@ -88,15 +114,15 @@ func (p *place) make(opts Options) (log *durable.File, err error) {
 		}
 		return log, notEmpty(err)
 	}
-	if p.made, err = p.set.Dir(filepath.Clean(p.dir)); err == nil {
+	if p.made, err = p.set.Dir(p.clean); err == nil {
 		p.root = p.made.Root
 	}
 	return log, err
 }
 
 // checkEmpty finds what an existing directory holds, but for what killed runs left.
-func (p *place) checkEmpty(dir string) error {
-	f, err := os.Open(dir)
+func (p *place) checkEmpty() error {
+	f, err := os.Open(p.clean)
 	if err != nil {
 		return err
 	}
@@ -128,19 +154,20 @@ func notEmpty(err error) error {
 	return err
 }
 
-// checkLog decides where the METALOG goes.
-func (p *place) checkLog(dir string, opts Options) error {
-	log := opts.Metalog
-	abs, err := filepath.Abs(dir)
+// findLog decides where the METALOG goes.
+func (p *place) findLog(log string) error {
+	abs, err := filepath.Abs(p.clean)
 	if err != nil {
 		return err
 	}
-	if log == "" {
-		if p.log = dir + ".mtree"; filepath.Base(dir) == "." || filepath.Base(dir) == ".." {
-			p.log = abs + ".mtree"
-		}
-	} else {
+	base := filepath.Base(p.clean)
+	switch {
+	case log != "":
 		p.log = log
+	case base == "." || base == "..":
+		p.log = abs + ".mtree"
+	default:
+		p.log = p.clean + ".mtree"
 	}
 	absLog, err := filepath.Abs(p.log)
 	if err != nil {
@@ -148,13 +175,6 @@ func (p *place) checkLog(dir string, opts Options) error {
 	}
 	if absLog == abs || strings.HasPrefix(absLog, strings.TrimRight(abs, "/")+"/") {
 		return source.WithHint(fmt.Errorf("METALOG %q: lies in the directory it describes", p.log), "name another place for it")
-	}
-	if _, err := os.Lstat(p.log); err == nil && opts.Replace {
-		return nil
-	} else if err == nil {
-		return source.WithHint(fmt.Errorf("METALOG %q: exists", p.log), "remove it, or name another place for it")
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	return nil
 }

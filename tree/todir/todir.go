@@ -112,10 +112,19 @@ func Extract(ctx context.Context, t *tree.Tree, dir string, opts Options) (_ *Re
 		return nil, err
 	}
 	if opts.DryRun {
+		if err := x.place.check(opts.Replace); err != nil {
+			return nil, err
+		}
 		x.report.Metalog = x.place.log
 		return x.report, nil
 	}
-	log, err := x.place.make(opts)
+	if err := x.place.open(opts); err != nil {
+		return nil, errors.Join(err, x.place.set.Discard())
+	}
+	var log *durable.File
+	if err = x.place.check(opts.Replace); err == nil {
+		log, err = x.place.make()
+	}
 	if err == nil {
 		x.dirs = newDirs(x.place.root)
 		err = x.extract(ctx, t, choice, log)
