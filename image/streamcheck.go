@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -26,7 +27,8 @@ func newWatcher(ctx context.Context) *watcher {
 	r, w := io.Pipe()
 	s := &watcher{w: w, done: make(chan error, 1), x: objset.New(objset.Options{Keep: zpl.Keep}), ctx: ctx}
 	go func() {
-		err := s.x.Read(stream.NewReader(r), nil, nil)
+		store := &followingSmallStore{}
+		err := s.x.Read(stream.NewReader(r), store, store.follow)
 		_, _ = io.Copy(io.Discard, r) // whoever copies must not wait
 		s.done <- err
 	}()
@@ -61,7 +63,8 @@ func (s *watcher) judge(m *manifest.Manifest) (f Findings) {
 	if err != nil || fs == nil {
 		return Findings{Unchecked: err}
 	}
-	f.Zone = check.Zone(newDatasetFS(fs), check.Of(m))
+	dataset := newDatasetFS(fs)
+	f.Zone = check.Zone(dataset, check.Of(m))
 	report, err := zpl.Check(s.ctx, fs, zpl.CheckOptions{Find: privateName})
 	if err != nil {
 		f.Unchecked = err
@@ -73,5 +76,8 @@ func (s *watcher) judge(m *manifest.Manifest) (f Findings) {
 		}
 	}
 	slices.SortFunc(f.Leaks, func(a, b check.Finding) int { return strings.Compare(a.Path, b.Path) })
+	if len(dataset.unread) > 0 {
+		f.Unchecked = fmt.Errorf("%s: the contents were not kept while the stream was read", strings.Join(dataset.unread, ", "))
+	}
 	return f
 }

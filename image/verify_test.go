@@ -85,7 +85,7 @@ func faults(t *testing.T, paths ...string) string {
 
 // good is what an image for brand joyent has at least.
 var good = map[string]string{
-	"root/var/zoneinit/zoneinit.json": "{}", "root/etc/svc/repository.db": "x", "root/var/adm/": "",
+	"root/var/zoneinit/zoneinit.json": `{"features": {"var_svc_provisioning": true}}`, "root/etc/svc/repository.db": "x", "root/var/adm/": "",
 }
 
 func with(files map[string]string) map[string]string {

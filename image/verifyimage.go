@@ -1,8 +1,10 @@
 package image
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path"
 	"slices"
@@ -248,27 +250,33 @@ func (im *imageVerifier) provision(c checkedFS) {
 	if im.m != nil {
 		opts = check.Of(im.m)
 	}
-	for _, f := range check.Zone(newDatasetFS(c.fs), opts) {
+	dataset := newDatasetFS(c.fs)
+	for _, f := range check.Zone(dataset, opts) {
 		severity := zpl.Warning
 		if f.Fatal {
 			severity = im.refused()
 		}
 		im.inFS(c, severity, f.Path, "%s", f.Message)
 	}
+	for _, path := range dataset.unread {
+		im.v.note("snapshot %q: %s: the contents were not kept while the stream was read, and are not judged", c.s.Begin.ToName, path)
+	}
 }
 
-// datasetFS is a file system in a stream, without contents, as package check looks at it.
+// datasetFS is a file system in a stream, as package check looks at it. Of contents it has what a
+// [smallStore] kept.
 type datasetFS struct {
-	fs   *zpl.FS
-	dirs map[string]uint64 // objects of directories, by path: of those in what was listed
+	fs     *zpl.FS
+	dirs   map[string]uint64 // objects of directories, by path: of those in what was listed
+	unread []string          // files whose contents were not kept
 }
 
-func newDatasetFS(fs *zpl.FS) datasetFS { return datasetFS{fs, make(map[string]uint64)} }
+func newDatasetFS(fs *zpl.FS) *datasetFS { return &datasetFS{fs: fs, dirs: make(map[string]uint64)} }
 
 // maxKnownDirs bounds how many directories a [datasetFS] knows the objects of.
 const maxKnownDirs = 10_000
 
-func (d datasetFS) Lookup(path string) (check.Node, error) {
+func (d *datasetFS) Lookup(path string) (check.Node, error) {
 	z, err := d.fs.Lookup(path)
 	if err != nil {
 		return check.Node{}, err
@@ -276,7 +284,7 @@ func (d datasetFS) Lookup(path string) (check.Node, error) {
 	return check.Node{Mode: z.Mode, UID: uint32(min(z.UID, math.MaxUint32)), Size: int64(min(z.Size, math.MaxInt64)), Target: z.Target}, nil
 }
 
-func (d datasetFS) ReadDir(dir string) ([]check.Entry, error) {
+func (d *datasetFS) ReadDir(dir string) ([]check.Entry, error) {
 	object, ok := d.dirs[dir]
 	if !ok {
 		z, err := d.fs.Lookup(dir)
@@ -299,7 +307,7 @@ func (d datasetFS) ReadDir(dir string) ([]check.Entry, error) {
 	return list, nil
 }
 
-func (d datasetFS) isDir(e zpl.DirEntry) bool {
+func (d *datasetFS) isDir(e zpl.DirEntry) bool {
 	if e.Type != 0 {
 		return e.Type == tree.TypeDir
 	}
@@ -307,7 +315,29 @@ func (d datasetFS) isDir(e zpl.DirEntry) bool {
 	return err == nil && z.IsDir()
 }
 
-func (datasetFS) ReadFile(string, int64) ([]byte, error) { return nil, errors.ErrUnsupported }
+func (d *datasetFS) ReadFile(path string, limit int64) (_ []byte, err error) {
+	z, err := d.fs.Lookup(path)
+	if err != nil {
+		return nil, err
+	}
+	if z.Mode.Type() != tree.TypeFile || z.Size > uint64(limit) {
+		return nil, errors.ErrUnsupported
+	}
+	f, err := d.fs.Content(z).Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data := make([]byte, z.Size)
+	if n, err := f.ReadAt(data, 0); n < len(data) {
+		if errors.Is(err, objset.ErrNotStored) {
+			d.unread = append(d.unread, path)
+			return nil, errors.ErrUnsupported
+		}
+		return nil, cmp.Or(err, io.ErrUnexpectedEOF)
+	}
+	return data, nil
+}
 
 // inFS adds a fault at a path of a file system.
 func (im *imageVerifier) inFS(c checkedFS, s zpl.Severity, path, format string, args ...any) {

@@ -233,17 +233,28 @@ func (r *recordVerifier) payload(p []byte) {
 	r.jobs <- blockJob{r.here(), block.Compression(w.Compression), append((*buf)[:0], p...), int(w.LogicalSize), tail}
 }
 
-// verifyStore is the objset.Store of one stream. It keeps the start of a volume.
+// verifyStore is the objset.Store of one stream. It keeps the start of a volume, and small files.
 type verifyStore struct {
-	startStore
+	start   startStore
+	small   smallStore
 	records *recordVerifier
 }
 
 // Put implements objset.Store.
 func (s *verifyStore) Put(at int64, p []byte) (int64, error) {
-	s.put(s.records.rec, at, p)
+	if !s.start.put(s.records.rec, at, p) {
+		s.small.put(s.records.rec, at, p)
+	}
 	s.records.payload(p)
 	return at, nil
+}
+
+// ReadAt implements objset.Store.
+func (s *verifyStore) ReadAt(b []byte, off int64) (int, error) {
+	if n, err := s.start.ReadAt(b, off); !errors.Is(err, objset.ErrNotStored) {
+		return n, err
+	}
+	return s.small.ReadAt(b, off)
 }
 
 // tailCheck looks for data behind the end of a file in one of its blocks.

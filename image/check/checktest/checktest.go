@@ -30,7 +30,6 @@ type Case struct {
 	Name, Type, Brand string
 	Files             string // see Tree
 	Want              string // a line "PATH: MESSAGE" for each finding, with "!" before fatal ones
-	Contents          bool   // the case is about what is in a file, which is not looked at in a stream
 }
 
 const noNative = ": vmadm refuses to create zones of brand joyent"
@@ -64,11 +63,11 @@ var Cases = []Case{
 	{Name: "old zoneinit", Type: manifest.TypeZone, Brand: "builder", Files: without(Native, "root/var/zoneinit/zoneinit.json") + "\nroot/root/zoneinit.d/04-mdata.sh"},
 	{Name: "zoneinit behind a link", Type: manifest.TypeZone, Files: strings.ReplaceAll(Native, "var/zoneinit", "opt/zoneinit") + "\nroot/var/zoneinit -> ../opt/zoneinit",
 		Want: "root/var/zoneinit/zoneinit.json: /var/zoneinit is a symbolic link" + noNative + "\nroot/var/zoneinit/includes: /var/zoneinit is a symbolic link" + noNative},
-	{Name: "zoneinit that is too old", Type: manifest.TypeZone, Contents: true, Files: Native + `
+	{Name: "zoneinit that is too old", Type: manifest.TypeZone, Files: Native + `
 		root/var/zoneinit/zoneinit.json = {"features": {"reboot": true}}`, Want: "root/var/zoneinit/zoneinit.json: features.var_svc_provisioning is not true" + noNative},
-	{Name: "zoneinit without features", Type: manifest.TypeZone, Contents: true, Files: Native + "\nroot/var/zoneinit/zoneinit.json = {}",
+	{Name: "zoneinit without features", Type: manifest.TypeZone, Files: Native + "\nroot/var/zoneinit/zoneinit.json = {}",
 		Want: "root/var/zoneinit/zoneinit.json: no features.var_svc_provisioning, and 04-mdata.sh not found" + noNative},
-	{Name: "zoneinit.json that is none", Type: manifest.TypeZone, Contents: true, Files: Native + "\nroot/var/zoneinit/zoneinit.json = x",
+	{Name: "zoneinit.json that is none", Type: manifest.TypeZone, Files: Native + "\nroot/var/zoneinit/zoneinit.json = x",
 		Want: "root/var/zoneinit/zoneinit.json: not JSON of an object (invalid character 'x' looking for beginning of value)" + noNative},
 	{Name: "no repository", Type: manifest.TypeZone, Files: without(Native, "root/etc/svc/repository.db") + "\nroot/etc/",
 		Want: "root/etc/svc/repository.db: not found" + noNative + "; create-smf-repo makes one"},
