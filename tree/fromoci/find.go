@@ -1,6 +1,7 @@
 package fromoci
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func (f *finder) load(d Descriptor, limit int64) (_ []byte, err error) {
 	if d.Size > limit {
 		return nil, fmt.Errorf("%s: %d bytes, the limit is %d", d.Digest.short(), d.Size, limit)
 	}
-	r, err := f.store.Open(f.ctx, d)
+	r, err := f.open(f.ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +78,14 @@ func (f *finder) load(d Descriptor, limit int64) (_ []byte, err error) {
 	h := d.Digest.hash()
 	h.Write(text)
 	return text, checkDigest(d.Digest, d.Digest.of(h))
+}
+
+// open opens a blob: that in its descriptor, or else the one in the store.
+func (f *finder) open(ctx context.Context, d Descriptor) (io.ReadCloser, error) {
+	if d.Data != nil {
+		return io.NopCloser(bytes.NewReader(d.Data)), nil
+	}
+	return f.store.Open(ctx, d)
 }
 
 // sizeError says that a blob has n bytes, or more, in place of its size.
@@ -305,8 +314,10 @@ func (f *finder) read(c *candidate) (*image, error) {
 	im := &image{name: f.store.String(), names: c.names, digest: c.desc.Digest, config: cfg, platform: cfg.platform}
 	for i, d := range m.Layers {
 		l := layerSource{Descriptor: d, diffID: cfg.RootFS.DiffIDs[i]}
-		l.open = func(ctx context.Context) (io.ReadCloser, error) { return f.store.Open(ctx, d) }
-		if p, ok := f.store.(placer); ok {
+		l.open = func(ctx context.Context) (io.ReadCloser, error) { return f.open(ctx, d) }
+		if d.Data != nil {
+			l.place = func() (tree.Content, error) { return tree.Bytes(d.Data), nil }
+		} else if p, ok := f.store.(placer); ok {
 			l.place = func() (tree.Content, error) { return p.place(d) }
 		}
 		im.layers = append(im.layers, l)

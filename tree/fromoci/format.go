@@ -92,6 +92,7 @@ type Descriptor struct {
 	Platform     *platform         `json:"platform"`
 	Annotations  map[string]string `json:"annotations"`
 	ArtifactType string            `json:"artifactType"`
+	Data         []byte            `json:"data"` // the blob itself; nil for none
 }
 
 func (d *Descriptor) check() error {
@@ -100,6 +101,22 @@ func (d *Descriptor) check() error {
 	}
 	if d.Size < 0 {
 		return fmt.Errorf("%s: a size of %d bytes", d.Digest.short(), d.Size)
+	}
+	return d.checkData()
+}
+
+// checkData compares the embedded blob with the digest and the size beside it.
+func (d *Descriptor) checkData() error {
+	if d.Data == nil {
+		return nil
+	}
+	if n := int64(len(d.Data)); n != d.Size {
+		return fmt.Errorf("data: %d bytes, and size is %d", n, d.Size)
+	}
+	h := d.Digest.hash()
+	h.Write(d.Data)
+	if err := checkDigest(d.Digest, d.Digest.of(h)); err != nil {
+		return fmt.Errorf("data: %w", err)
 	}
 	return nil
 }
