@@ -1,11 +1,3 @@
-// Package image makes SmartOS images: the file with the compressed ZFS send stream and the
-// manifest that describes it.
-//
-//	res, err := image.Create(ctx, tree, image.Options{Dir: "output", Manifest: ...})
-//	res, err := image.CreateVolume(ctx, disk, size, image.Options{...})
-//	res, err := image.CreateFromStream(ctx, dataset.Send, image.Options{...})
-//
-// Both files appear under their names complete and synced, or neither does.
 package image
 
 import (

@@ -59,7 +59,7 @@ type Image struct {
 
 	mu   sync.Mutex // guards what follows, which is nil before it is asked for
 	fs   *zpl.FS
-	tree *tree.Tree
+	tree *tree.FS
 }
 
 // Ways out of what [Open] and the methods of [Image] report.
@@ -254,26 +254,6 @@ func (img *Image) explain(err error) error {
 		return fault.With(err, WayStructure)
 	}
 	return err
-}
-
-// Tree returns the file system as a sealed tree, always the same one, which must not be changed.
-// The errors are those of [Image.FileSystem], and what a tree cannot hold.
-func (img *Image) Tree(ctx context.Context) (*tree.Tree, error) {
-	img.mu.Lock()
-	defer img.mu.Unlock()
-	if img.tree != nil {
-		return img.tree, nil
-	}
-	f, err := img.fileSystem()
-	if err != nil {
-		return nil, err
-	}
-	t, err := f.Tree(ctx)
-	if err != nil {
-		return nil, err
-	}
-	img.tree = t
-	return t, nil
 }
 
 // find returns the snapshot that name stands for; see [OpenOptions.Snapshot].
