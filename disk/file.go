@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"imagetools/internal/holes"
+	"imagetools/internal/scratch"
 	"imagetools/internal/steady"
 	"imagetools/tree/source"
 )
@@ -69,7 +70,7 @@ const (
 
 // spool copies r into a temporary file without a name.
 func spool(ctx context.Context, r io.Reader, opts Options) (_ *hostFile, err error) {
-	f, err := os.CreateTemp(opts.TmpDir, "imagetools-*.raw")
+	f, err := scratch.File(opts.TmpDir)
 	if err != nil {
 		return nil, fmt.Errorf("temporary copy of %q: %w", opts.Name, err)
 	}
@@ -79,9 +80,6 @@ func spool(ctx context.Context, r io.Reader, opts Options) (_ *hostFile, err err
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, fmt.Errorf("temporary copy of %q: %w", opts.Name, err)
-	}
 	buf := make([]byte, spoolPiece)
 	for {
 		if err := ctx.Err(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/internal/durable"
 	"imagetools/internal/shell"
 )
 
@@ -55,14 +56,17 @@ type ServiceManifest struct {
 const maxRepository = 256 << 20
 
 // Repository runs `svccfg import` for one manifest after the other and returns the repository,
-// a database file, that they made. They work in a temporary folder that is gone afterwards.
+// a database file, that they made. They work in a temporary folder that is gone afterwards, or after a
+// kill with the next one that is made beside it.
 // imported, if not nil, is called after each.
 func (s *Svccfg) Repository(ctx context.Context, manifests []ServiceManifest, imported func(int)) (_ []byte, err error) {
-	dir, err := os.MkdirTemp("", "imagetools-svccfg-")
+	work := durable.New(durable.Options{})
+	defer func() { err = errors.Join(err, work.Discard()) }()
+	made, err := work.Dir(filepath.Join(os.TempDir(), "svccfg"))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	dir := made.TempPath()
 	db, file := filepath.Join(dir, "repository.db"), filepath.Join(dir, "manifest.xml")
 	env := append(slices.DeleteFunc(os.Environ(), isSvccfgVariable), "SVCCFG_REPOSITORY="+db, "SVCCFG_CONFIGD_PATH="+s.configd)
 	for i, m := range manifests {

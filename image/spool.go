@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"imagetools/internal/scratch"
 )
 
 // spool holds the file contents of a stream that cannot be read at any place: a temporary
@@ -22,13 +24,9 @@ const DefaultSpoolLimit = 64 << 30
 const spoolBuffer = 1 << 20
 
 func newSpool(dir string, limit int64) (*spool, error) {
-	f, err := os.CreateTemp(dir, "imagetools-*")
+	f, err := scratch.File(dir)
 	if err != nil {
-		return nil, fmt.Errorf("temporary file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil { // it stays until it is closed, however the program ends
-		f.Close()
-		return nil, fmt.Errorf("temporary file: %w", err)
+		return nil, err
 	}
 	if limit == 0 {
 		limit = DefaultSpoolLimit

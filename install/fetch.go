@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"imagetools/internal/scratch"
 	"imagetools/tree/source"
 )
 
@@ -40,23 +41,23 @@ func (f *Fetch) Get(ctx context.Context) (kit *Kit, err error) {
 		return nil, err
 	}
 	defer client.CloseIdleConnections()
-	file, err := os.CreateTemp(f.Dir, "imagetools-bootstrap-")
+	file, err := scratch.File(f.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("bootstrap: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(file.Name()))
+			err = errors.Join(err, file.Close())
 		}
 	}()
-	err = errors.Join(f.download(ctx, client, file), file.Close())
+	err = f.download(ctx, client, file)
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		return nil, err
 	}
-	k := &Kit{Source: f.URL, path: file.Name(), temporary: true}
+	k := &Kit{Source: f.URL, file: file}
 	if err := k.look(ctx, f.SHA256); err != nil {
 		return nil, err
 	}

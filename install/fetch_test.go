@@ -149,7 +149,7 @@ func TestFetch(t *testing.T) {
 			if k.Source != f.URL || k.Size != int64(len(content)) || k.SHA256 != digest(content) || last != k.Size || tries != tt.tries {
 				t.Errorf("%+v after %d tries, want %d; %d bytes were told", k, tries, tt.tries, last)
 			}
-			left(t, f, 1)
+			left(t, f, 0) // it has no name
 			if err := errors.Join(k.Close(), k.Close()); err != nil {
 				t.Error(err)
 			}

@@ -25,8 +25,8 @@ type Kit struct {
 	Size   int64  `json:"size"`   // 0 of one that was not fetched, as in a dry run
 	SHA256 string `json:"sha256,omitzero"`
 
-	path      string
-	temporary bool
+	path string
+	file *os.File // what was fetched, in place of a path; closed by Close
 }
 
 // OpenKit looks at a kit on disk. With a digest, that is the one it must have.
@@ -40,22 +40,39 @@ func OpenKit(ctx context.Context, path, digest string) (*Kit, error) {
 
 // Close removes what was fetched.
 func (k *Kit) Close() error {
-	if !k.temporary {
+	if k.file == nil {
 		return nil
 	}
-	k.temporary = false
-	return os.Remove(k.path)
+	f := k.file
+	k.file = nil
+	return f.Close()
+}
+
+// open opens the file from its beginning.
+func (k *Kit) open() (_ io.ReadCloser, size int64, err error) {
+	if k.file != nil {
+		info, err := k.file.Stat()
+		if err != nil {
+			return nil, 0, fmt.Errorf("bootstrap: %w", err)
+		}
+		return io.NopCloser(io.NewSectionReader(k.file, 0, info.Size())), info.Size(), nil
+	}
+	f, info, err := openRegular(k.path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("bootstrap: %w", err)
+	}
+	return f, info.Size(), nil
 }
 
 // look reads the file, and checks what can be told of it.
 func (k *Kit) look(ctx context.Context, digest string) error {
-	f, info, err := openRegular(k.path)
+	f, size, err := k.open()
 	if err != nil {
-		return fmt.Errorf("bootstrap: %w", err)
+		return err
 	}
 	defer f.Close()
-	if info.Size() > maxKit {
-		return fmt.Errorf("bootstrap %q: %d bytes are more than %d", k.Source, info.Size(), maxKit)
+	if size > maxKit {
+		return fmt.Errorf("bootstrap %q: %d bytes are more than %d", k.Source, size, maxKit)
 	}
 	var magic [2]byte
 	if _, err := io.ReadFull(f, magic[:]); err != nil || magic != [2]byte{0x1f, 0x8b} {
@@ -76,9 +93,9 @@ func (k *Kit) look(ctx context.Context, digest string) error {
 
 // read returns the content, which must still be what was looked at.
 func (k *Kit) read() ([]byte, error) {
-	f, err := os.Open(k.path)
+	f, _, err := k.open()
 	if err != nil {
-		return nil, fmt.Errorf("bootstrap: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	data := make([]byte, k.Size+1)

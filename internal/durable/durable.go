@@ -37,6 +37,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Errors of a name that is in the way; they come with the name.
@@ -160,6 +161,11 @@ func (s *Set) Dir(path string) (*Dir, error) {
 	return &Dir{i, i.root}, nil
 }
 
+// TempPath is the path of the directory as long as it is on its way, for other programs. Who may
+// write to the directory around it can put another one there: it is for those like /tmp that
+// keep others from that.
+func (d *Dir) TempPath() string { return filepath.Join(d.place.path, d.temp) }
+
 func (s *Set) add(path string) (*item, error) {
 	base := filepath.Base(path)
 	if base == "." || base == ".." || base == string(filepath.Separator) {
@@ -221,6 +227,16 @@ func (f *File) Write(p []byte) (int, error) {
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.file.WriteAt(p, off)
 	return n, f.fail(err)
+}
+
+// Keep takes the name away from the file, which is the caller's now, and no output of the set.
+func (f *File) Keep() (*os.File, error) {
+	s := f.set
+	if err := f.place.root.Remove(f.temp); err != nil {
+		return nil, f.fail(err)
+	}
+	s.items = slices.DeleteFunc(s.items, func(i *item) bool { return i == f.item })
+	return f.file, nil
 }
 
 // Truncate sets the size.

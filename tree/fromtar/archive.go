@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"imagetools/internal/plain"
+	"imagetools/internal/scratch"
 	"imagetools/internal/steady"
 	"imagetools/tree/source"
 )
@@ -22,7 +23,6 @@ type archive struct {
 	name   string // in messages
 	size   int64
 	watch  *steady.File // nil for a copy, which is nobody else's
-	remove string       // name to be removed on close; "" if it has none any more
 	closed atomic.Bool
 }
 
@@ -45,11 +45,7 @@ func (a *archive) close() error {
 	if a.closed.Swap(true) {
 		return nil
 	}
-	err := a.file.Close()
-	if a.remove != "" {
-		err = errors.Join(err, os.Remove(a.remove))
-	}
-	return err
+	return a.file.Close()
 }
 
 // readAt fills p from the archive. A short read means that it was cut since.
@@ -77,14 +73,11 @@ func spool(ctx context.Context, r io.Reader, opts Options) (_ *archive, err erro
 	if err := checkStart(opts.Name, start); err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(opts.TmpDir, "imagetools-*.tar")
+	f, err := scratch.File(opts.TmpDir)
 	if err != nil {
 		return nil, fmt.Errorf("temporary copy of %q: %w", opts.Name, err)
 	}
 	a := &archive{file: f, name: opts.Name}
-	if os.Remove(f.Name()) != nil {
-		a.remove = f.Name()
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"imagetools/internal/budget"
 	"imagetools/internal/plain"
+	"imagetools/internal/scratch"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -270,14 +270,11 @@ func NewSpool(dir, name string, limit int64) *Spool {
 }
 
 func (s *Spool) create() error {
-	f, err := os.CreateTemp(s.dir, "imagetools-*")
+	f, err := scratch.File(s.dir)
 	if err != nil {
 		return fmt.Errorf("temporary copy of %q: %w", s.archive.name, err)
 	}
 	s.archive.file, s.buf = f, make([]byte, spoolBuffer)
-	if os.Remove(f.Name()) != nil {
-		s.archive.remove = f.Name()
-	}
 	return nil
 }
 
