@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -164,59 +163,4 @@ func plural[N int | int64](n N, what string) string {
 		return fmt.Sprintf("%d %sies", n, stem)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// runLog is the log of a run: a file from the beginning, so that a killed run leaves it too. It
-// goes when all went well, unless it was asked for.
-type runLog struct {
-	*os.File
-	keep bool
-}
-
-func openLog(path, otherwise string) (*runLog, error) {
-	name := path
-	if name == "" {
-		name = otherwise
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return nil, cli.Hint(fmt.Errorf("log: %w", err), "--log names another file")
-	}
-	return &runLog{f, path != ""}, nil
-}
-
-// end closes the log, and has the error say where it is.
-func (l *runLog) end(err error) error {
-	name := l.Name()
-	if abs, absErr := filepath.Abs(name); absErr == nil {
-		name = abs
-	}
-	closeErr := l.Close()
-	if info, statErr := os.Stat(l.Name()); !l.keep && (err == nil || statErr == nil && info.Size() == 0) {
-		closeErr = errors.Join(closeErr, os.Remove(l.Name()))
-	} else if err != nil {
-		err = &loggedError{err, name}
-	}
-	if closeErr != nil {
-		err = errors.Join(err, fmt.Errorf("log: %w", closeErr))
-	}
-	return err
-}
-
-// loggedError is an error of a run that left a log.
-type loggedError struct {
-	error
-	log string
-}
-
-func (e *loggedError) Unwrap() error { return e.error }
-func (e *loggedError) Hint() string  { return fmt.Sprintf("the log is %q", e.log) }
-
-// Left is for interrupted runs.
-func (e *loggedError) Left() string {
-	left := fmt.Sprintf("the log is %q", e.log)
-	if inner, ok := errors.AsType[unfinishedError](e.error); ok {
-		left = inner.Left() + "; " + left
-	}
-	return left
 }
