@@ -17,7 +17,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"imagetools/image"
 	"imagetools/internal/budget"
@@ -481,7 +480,7 @@ const debugAssertion, debugWarning = "flush_write_batch_impl()", "kernels for de
 // askJudge has real ZFS receive a sample of flips, the accepted ones first. What it refuses or
 // finds faulty, verify must have told.
 func askJudge(t *testing.T, all []flipped, n int) {
-	judge := oracle.RequireJudge(t)
+	sessions := oracle.RequireJudge(t).Sessions(t, oracle.JudgeOptions{})
 	var accepted, damaged []flipped
 	for _, f := range all {
 		if f.res != nil && f.res.Count[zpl.Damage] == 0 {
@@ -501,7 +500,7 @@ func askJudge(t *testing.T, all []flipped, n int) {
 			return
 		}
 		defer os.Remove(path)
-		_, err := judge.Verdict([]string{path}, oracle.JudgeOptions{NoZDB: true, Timeout: time.Minute})
+		_, err := sessions.Verdict(path)
 		told := strings.TrimSpace(list(slices.DeleteFunc(slices.Clone(f.res.Faults), notAnImage)))
 		lines[i] = fmt.Sprintf("%s\n  ours: %s: %s\n  real ZFS: %v", f.what, f.class, firstLine(told), firstLine(fmt.Sprint(err)))
 		if err == nil || f.res.Count[zpl.Damage] > 0 {

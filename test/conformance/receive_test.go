@@ -53,7 +53,7 @@ func (e *editor) increment(keep func(e *editor) []editedRecord) {
 // what is left is what OpenZFS leaves.
 func TestFreeIsReceivedAlike(t *testing.T) {
 	t.Parallel()
-	judge := oracle.RequireJudge(t)
+	sessions := oracle.RequireJudge(t).Sessions(t, oracle.JudgeOptions{})
 	data, object := base(t)
 	const big = "root/big" // three blocks of 128 KiB
 	for _, test := range []struct {
@@ -72,7 +72,7 @@ func TestFreeIsReceivedAlike(t *testing.T) {
 			return editedRecord{&stream.Free{Object: e.number[big], Offset: test.off, Length: test.length, ToGUID: e.begin().ToGUID}, nil}
 		}
 		check := func(t *testing.T, doubtful bool, files ...string) {
-			all, err := judge.Verdict(files, oracle.JudgeOptions{NoZDB: true})
+			all, err := sessions.Verdict(files...)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func recompressBy(c block.Compression) func(io.Writer, io.Reader) error {
 // space, where some chains trip assertions, it takes afterwards, with the same contents.
 func TestAttackFilteredChains(t *testing.T) {
 	t.Parallel()
-	judge := oracle.RequireJudge(t)
+	sessions := oracle.RequireJudge(t).Sessions(t, oracle.JudgeOptions{Foreign: true})
 	chains := reference.RequireChains(t, 1)
 	if attack.Full() {
 		chains = reference.RequireChains(t, 4)
@@ -78,12 +78,12 @@ func TestAttackFilteredChains(t *testing.T) {
 		if diff := listing.Diff(c.Listing, got, listing.DiffOptions{}); diff != "" {
 			t.Errorf("%s, stream %d, %s: read otherwise:\n%s", c.Name, at, f.name, diff)
 		}
-		want, err := judge.Verdict(c.Files, oracle.JudgeOptions{Foreign: true, NoZDB: true})
+		want, err := sessions.Verdict(c.Files...)
 		if err != nil {
 			continue
 		}
 		judged++
-		all, err := judge.Verdict(files, oracle.JudgeOptions{Foreign: true, NoZDB: true})
+		all, err := sessions.Verdict(files...)
 		if err != nil {
 			t.Errorf("%s, stream %d, %s: %v", c.Name, at, f.name, err)
 			continue

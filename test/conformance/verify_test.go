@@ -294,7 +294,7 @@ func TestVerifyCrafted(t *testing.T) {
 // TestVerifyVolume does the same with a volume.
 func TestVerifyVolume(t *testing.T) {
 	t.Parallel()
-	judge := oracle.RequireJudge(t)
+	sessions := oracle.RequireJudge(t).Sessions(t, oracle.JudgeOptions{})
 	data := volumeStream(t)
 	size := func(e *editor) []byte { return e.entry("props", "size") }
 	for _, test := range []struct {
@@ -333,7 +333,7 @@ func TestVerifyVolume(t *testing.T) {
 			if err := os.WriteFile(path, damaged, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := judge.Verdict([]string{path}, oracle.JudgeOptions{NoZDB: true})
+			_, err := sessions.Verdict(path)
 			if err != nil && !found {
 				t.Errorf("real ZFS: %v", err)
 			}

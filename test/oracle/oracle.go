@@ -167,7 +167,7 @@ func (j *Judge) Verdict(streams []string, opts JudgeOptions) ([]Listing, error) 
 	args = append(args, streams...)
 	cmd := exec.CommandContext(ctx, filepath.Join(j.dir, "judge"), args...)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env, cmd.Stdout, cmd.Stderr = j.environment(), &stdout, &stderr
 	err = cmd.Run()
 	complaint := strings.TrimSpace(stderr.String())
 	if ctx.Err() != nil {
@@ -198,11 +198,18 @@ func (j *Judge) Verdict(streams []string, opts JudgeOptions) ([]Listing, error) 
 	return all, nil
 }
 
+// environment is that of a judge. Its memory stays with it: it allocates buffers of up to
+// 16 MiB all the time, and would spend most of its time on mapping and clearing pages.
+func (j *Judge) environment() []string {
+	return append(os.Environ(), "MALLOC_MMAP_THRESHOLD_=1073741824", "MALLOC_TRIM_THRESHOLD_=4294967296",
+		"MALLOC_TOP_PAD_=67108864", "MALLOC_ARENA_MAX=2")
+}
+
 // checkPool has zdb traverse the exported pool in a folder: checksums of all
 // metadata, leaks, space accounts.
 func (j *Judge) checkPool(ctx context.Context, dir string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(j.dir, "zdb"), "-e", "-p", dir, "-bc", "zones")
-	cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Join(j.dir, "lib"))
+	cmd.Env = append(j.environment(), "LD_LIBRARY_PATH="+filepath.Join(j.dir, "lib"))
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("No leaks")) {
 		return &FaultError{fmt.Sprintf("zdb: %v: %s", err, bytes.TrimSpace(out))}

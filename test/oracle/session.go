@@ -25,7 +25,7 @@ func (e *CrashError) Assertion() bool { return strings.Contains(e.Reason, "ASSER
 
 // Session is a judge that receives many chains of streams, one after another, each into
 // datasets of its own: a tenth of the time that [Judge.Verdict] takes for each. It does not
-// check the pool with zdb. Not safe for concurrent use.
+// check the pool with zdb. Not safe for concurrent use; [Sessions] are.
 type Session struct {
 	judge   *Judge
 	opts    JudgeOptions
@@ -74,7 +74,7 @@ func (s *Session) start() error {
 		args = append(args, "-f")
 	}
 	p := &process{cmd: exec.Command(filepath.Join(s.judge.dir, "judge"), append(args, filepath.Join(s.dir, "pool"))...)}
-	p.cmd.Stderr = &p.stderr
+	p.cmd.Env, p.cmd.Stderr = s.judge.environment(), &p.stderr
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
 		return err
