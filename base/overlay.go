@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/host"
 	"imagetools/overlay"
 	"imagetools/source/content"
@@ -138,7 +139,7 @@ func (img *Image) ReadOverlay(ctx context.Context, folder string) (layers []*ove
 		}
 	}
 	if laidOut && img.Branch == "" {
-		return nil, nil, fmt.Errorf("overlay %q: %w", folder, ErrNoConfig)
+		return nil, nil, fault.With(fmt.Errorf("overlay %q: %w", folder, ErrNoConfig), WayConfig)
 	}
 	if log, err := host.Metalog(folder); laidOut && (err != nil || log != "") {
 		faults.Add("", errors.Join(err, fmt.Errorf("overlay %q: the METALOG %q describes the whole folder; each directory in it must have its own", folder, log)))

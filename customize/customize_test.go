@@ -13,6 +13,7 @@ import (
 	"imagetools/customize"
 	"imagetools/internal/cli"
 	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 	"imagetools/rootfs/rootfstest"
 )
 
@@ -46,16 +47,25 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// run does all steps, and returns what they say.
+// do runs a step on a root.
+func do(t *testing.T, root *rootfs.FS, img *base.Image, opts customize.Options, parts ...string) (*edit.Report, error) {
+	t.Helper()
+	return edit.Run(t.Context(), &edit.Root{FS: root}, edit.Watch{}, &customize.Step{Which: base.Which{Image: img}, Options: opts, Parts: parts})
+}
+
+// run does all parts, and returns what they report.
 func run(t *testing.T, root *rootfs.FS, img *base.Image, opts customize.Options) (said string, err error) {
 	t.Helper()
+	report, err := do(t, root, img, opts)
 	var b strings.Builder
-	err = customize.Run(t.Context(), root, img, opts, func(s customize.Step, changes []customize.Change) {
-		fmt.Fprintf(&b, "%s\n", s.Name)
-		for _, c := range changes {
-			fmt.Fprintf(&b, "\t%s\n", c)
+	next := 0
+	for _, d := range report.Steps {
+		fmt.Fprintf(&b, "%s\n", d.Step)
+		for _, c := range report.Changes[next : next+d.Changes] {
+			fmt.Fprintf(&b, "\t%s: %s\n", c.Path, c.Text)
 		}
-	})
+		next += d.Changes
+	}
 	return b.String(), err
 }
 
@@ -126,7 +136,7 @@ func TestMissingFiles(t *testing.T) {
 		`paths: edit "/etc/default/cron"`, `postfix: edit "/opt/local/etc/postfix/main.cf"`,
 		`exec-attr: edit "/etc/security/exec_attr"`, `users: edit "/etc/group"`, `leftovers: edit "/etc/hosts"`,
 	} {
-		want = append(want, "step "+s+": file does not exist")
+		want = append(want, "edit step "+s+": file does not exist")
 	}
 	if got := err.Error(); got != strings.Join(want, "\n") {
 		t.Errorf("faults\n%s\nwant\n%s", got, strings.Join(want, "\n"))
@@ -140,14 +150,13 @@ func TestMissingFiles(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	root := rootfstest.NewTree(t)
-	err := customize.Run(ctx, root, image(t, "2024Q4-x86_64", "base", "24.4.0"), customize.Options{},
-		func(s customize.Step, _ []customize.Change) {
-			if s.Name == "product" {
-				cancel()
-			} else if s.Name != "sshd" && s.Name != "locale" {
-				t.Errorf("step %s after the end", s.Name)
-			}
-		})
+	_, err := edit.Run(ctx, &edit.Root{FS: root}, edit.Watch{Done: func(d edit.Done) {
+		if d.Step == "product" {
+			cancel()
+		} else if d.Step != "sshd" && d.Step != "locale" {
+			t.Errorf("part %s after the end", d.Step)
+		}
+	}}, &customize.Step{Which: base.Which{Image: image(t, "2024Q4-x86_64", "base", "24.4.0")}})
 	if ctx.Err() == nil || !strings.HasSuffix(fmt.Sprint(err), "context canceled") {
 		t.Errorf("the error is %v", err)
 	}

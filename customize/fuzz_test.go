@@ -11,7 +11,7 @@ import (
 	"imagetools/tree"
 )
 
-// Whatever is in the files, a step either fails and leaves them, or finds nothing to change
+// Whatever is in the files, a part either fails and leaves them, or finds nothing to change
 // when it is run again.
 func FuzzSteps(f *testing.F) {
 	var a txtar.Archive
@@ -22,8 +22,8 @@ func FuzzSteps(f *testing.F) {
 		}
 		a.Files = append(a.Files, part.Files...)
 	}
-	steps := customize.Steps()
-	for i := range steps {
+	parts := customize.Parts()
+	for i := range parts {
 		for _, file := range a.Files {
 			f.Add(file.Data, byte(i))
 		}
@@ -31,21 +31,21 @@ func FuzzSteps(f *testing.F) {
 		f.Add([]byte("inet_protocols\n\t= all\n#\n key\n=\nalias_maps=\n x"), byte(i))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, which byte) {
-		s := steps[int(which)%len(steps)]
+		p := parts[int(which)%len(parts)]
 		root := rootfs.NewTree(tree.New(), rootfstest.Now)
 		rootfstest.Fill(t, root, a.Files)
 		for _, path := range edited {
 			check(t, root.WriteFile(path, data, nil))
 		}
 		img, opts := baseImage(t), customize.Options{Packages: []string{"postfix"}}
-		if _, err := s.Run(root, img, opts); err != nil {
-			if s.Name != "users" {
+		if _, err := do(t, root, img, opts, p.Name); err != nil {
+			if p.Name != "users" {
 				t.Fatal(err)
 			}
 			return
 		}
-		if again, err := s.Run(root, img, opts); err != nil || len(again) > 0 {
-			t.Fatalf("step %s, the second time: %v, %q", s.Name, err, again)
+		if again, err := do(t, root, img, opts, p.Name); err != nil || len(again.Changes) > 0 {
+			t.Fatalf("part %s, the second time: %v, %q", p.Name, err, again.Changes)
 		}
 	})
 }

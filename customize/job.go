@@ -8,15 +8,15 @@ import (
 	"imagetools/rootfs/edit"
 )
 
-// job is one run of a step.
+// job is one run of a part.
 type job struct {
 	edit.Editor
 	img  *base.Image
 	opts Options
 }
 
-func newJob(root *rootfs.FS, img *base.Image, opts Options) *job {
-	return &job{edit.Editor{Root: root}, img, opts}
+func newJob(root *rootfs.FS, log *edit.Log, img *base.Image, opts Options) *job {
+	return &job{edit.Editor{Root: root, Log: log}, img, opts}
 }
 
 func (j *job) noZone() bool                { return !j.opts.Zone }

@@ -18,6 +18,7 @@ import (
 	"imagetools/internal/required"
 	"imagetools/overlay"
 	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 	"imagetools/rootfs/rootfstest"
 	"imagetools/test/oracle"
 	"imagetools/tree"
@@ -68,9 +69,9 @@ func realSeed(t *testing.T) *rootfs.FS {
 	return root
 }
 
-// Every step run twice is the same as run once: on the real files, on files without a single
-// line, and on ones whose lines end otherwise. What no step knows stays.
-func TestEachStepTwice(t *testing.T) {
+// Every part run twice is the same as run once: on the real files, on files without a single
+// line, and on ones whose lines end otherwise. What no part knows stays.
+func TestEachPartTwice(t *testing.T) {
 	for _, state := range []struct {
 		name   string
 		change func(data []byte) []byte
@@ -84,8 +85,8 @@ func TestEachStepTwice(t *testing.T) {
 			image(t, "2024Q4-x86_64", "pkgbuild", "24.4.0"),
 			image(t, "2013Q2-sngl", "base", "13.2.0"),
 		} {
-			for _, step := range customize.Steps() {
-				t.Run(state.name+"/"+img.Arch+"/"+step.Name, func(t *testing.T) {
+			for _, part := range customize.Parts() {
+				t.Run(state.name+"/"+img.Arch+"/"+part.Name, func(t *testing.T) {
 					root := realSeed(t)
 					for _, path := range edited {
 						data, err := root.ReadFile(path, 1<<20)
@@ -94,22 +95,22 @@ func TestEachStepTwice(t *testing.T) {
 					}
 					opts := customize.Options{Packages: []string{"postfix", "git-base"}}
 					_, before := rootfstest.Snapshot(t, root)
-					first, err := step.Run(root, img, opts)
+					first, err := do(t, root, img, opts, part.Name)
 					check(t, err)
 					listing, once := rootfstest.Snapshot(t, root)
-					if len(first) == 0 {
+					if len(first.Changes) == 0 {
 						t.Error("nothing was changed")
 					}
-					second, err := step.Run(root, img, opts)
+					second, err := do(t, root, img, opts, part.Name)
 					check(t, err)
 					listing2, twice := rootfstest.Snapshot(t, root)
-					if len(second) > 0 {
-						t.Errorf("the second time it changes %q", second)
+					if len(second.Changes) > 0 {
+						t.Errorf("the second time it changes %q", second.Changes)
 					}
 					if listing != listing2 || !slices.EqualFunc(once, twice, equal) {
 						t.Error("twice is not once")
 					}
-					told(t, before, once, first)
+					told(t, before, once, first.Changes)
 				})
 			}
 		}
@@ -118,8 +119,8 @@ func TestEachStepTwice(t *testing.T) {
 
 func equal(a, b txtar.File) bool { return a.Name == b.Name && bytes.Equal(a.Data, b.Data) }
 
-// told checks that a step told of each file that has another content.
-func told(t *testing.T, before, after []txtar.File, changes []customize.Change) {
+// told checks that a part logs each file that has another content.
+func told(t *testing.T, before, after []txtar.File, changes []edit.Change) {
 	t.Helper()
 	for _, f := range after {
 		if slices.ContainsFunc(before, func(b txtar.File) bool { return equal(b, f) }) {
@@ -129,7 +130,7 @@ func told(t *testing.T, before, after []txtar.File, changes []customize.Change) 
 		if path == "/etc/inet/hosts" {
 			path = "/etc/hosts"
 		}
-		if !slices.ContainsFunc(changes, func(c customize.Change) bool { return c.Path == path }) {
+		if !slices.ContainsFunc(changes, func(c edit.Change) bool { return c.Path == path }) {
 			t.Errorf("nothing was told of %s", path)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"imagetools/customize"
 	"imagetools/host"
 	"imagetools/overlay"
-	"imagetools/prepare"
 	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -33,34 +33,20 @@ type Install struct {
 	Keep   []string          // variables that stay as they are in the overlay
 	Warn   func(text string) // what is odd about the layers; may be nil
 
-	Log    io.Writer    // gets all that the scripts print, and what is done between them; may be nil
-	Report func(Event)  // hears of each step; may be nil
-	Line   func(string) // hears each line that the scripts print, which may be anything; may be nil
+	Log  io.Writer    // gets all that the scripts print, and what is done between them; may be nil
+	Line func(string) // hears each line that the scripts print, which may be anything; may be nil
+	// Watch hears of each step. Those of InZone are told when they begin, all others when they are done.
+	Watch edit.Watch
 }
 
-// Event is a step: one that a script in the zone begins, or one of ours that is done.
-type Event struct {
-	Part    Part     `json:"part"`
-	Step    string   `json:"step"`
-	Changes []string `json:"changes,omitempty"` // of a step of ours
-}
-
-// Part of the work.
-type Part string
-
-// The parts, in their order. InZone comes before and after Files.
-const (
-	Overlay Part = "overlay" // and what the scripts need
-	InZone  Part = "zone"
-	Files   Part = "files"
-	Outside Part = "prepare" // of the zone that is halted
-)
+// InZone is the name of the step that runs a script in the zone. Its parts are those of the script.
+const InZone = "zone"
 
 // Result is what was done.
 type Result struct {
-	Zone  *host.Zone // as it was before
-	Kit   *Kit
-	Steps []Event
+	Zone   *host.Zone // as it was before
+	Kit    *Kit
+	Report *edit.Report
 }
 
 // UnfinishedError is an error that came when the zone had been changed.
@@ -80,9 +66,10 @@ func (e *UnfinishedError) Left() string {
 // running is an installation on its way.
 type running struct {
 	*Install
-	root   *rootfs.FS
-	result Result
-	logErr error
+	root    *edit.Root
+	overlay *overlay.Step
+	result  Result
+	logErr  error
 }
 
 // Run does it all. An error after the first change is a [*UnfinishedError].
@@ -98,11 +85,11 @@ func (in *Install) Run(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("zone %q: %w", z.Name, err)
 	}
 	defer root.Close()
-	r := &running{Install: in, root: root, result: Result{Zone: z}}
+	r := &running{Install: in, root: &edit.Root{FS: root}, result: Result{Zone: z}}
 	if err := r.checkRoot(); err != nil {
 		return nil, err
 	}
-	plan, err := r.planOverlay()
+	plan, err := r.planOverlay(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +97,9 @@ func (in *Install) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	if in.Host.DryRun != nil {
-		return &r.result, in.describe(ctx, in.Host.DryRun, plan.Changes(), r.result.Kit)
+		return &r.result, in.describe(ctx, in.Host.DryRun, plan.Changes, r.result.Kit)
 	}
-	if err := r.all(ctx, plan); err != nil {
+	if err := r.all(ctx); err != nil {
 		return nil, &UnfinishedError{err, z.Name}
 	}
 	if r.logErr != nil {
@@ -159,16 +146,18 @@ func (r *running) checkRoot() error {
 	return err
 }
 
-func (r *running) planOverlay() (*overlay.Plan, error) {
+// planOverlay finds what the overlay changes, and what is wrong with it.
+func (r *running) planOverlay(ctx context.Context) (*edit.Report, error) {
 	layers, err := r.Image.Overlay()
 	if err != nil {
 		return nil, err
 	}
-	plan, err := overlay.NewPlan(r.root, append(layers, r.Layers...), overlay.Options{
+	r.overlay = &overlay.Step{Layers: append(layers, r.Layers...), Options: overlay.Options{
 		Vars: r.Image.Variables, Keep: r.Keep, Scripts: []string{base.FirstScript, base.SecondScript}, Dirs: []string{base.WorkDir},
-	})
+	}}
+	plan, err := edit.Plan(ctx, r.root, r.overlay)
 	if err == nil && r.Warn != nil {
-		for _, w := range plan.Warnings() {
+		for _, w := range plan.Warnings {
 			r.Warn(w)
 		}
 	}
@@ -176,112 +165,35 @@ func (r *running) planOverlay() (*overlay.Plan, error) {
 }
 
 // all is what changes the zone.
-func (r *running) all(ctx context.Context, plan *overlay.Plan) error {
-	if err := r.layOverlay(ctx, plan); err != nil {
-		return err
-	}
-	if err := r.handIn(); err != nil {
-		return err
-	}
-	if _, err := r.script(ctx, base.FirstScript); err != nil {
-		return err
-	}
-	if err := r.editFiles(ctx); err != nil {
-		return err
-	}
-	last, err := r.script(ctx, base.SecondScript)
-	if err := r.halted(ctx, last, err); err != nil {
-		return err
-	}
-	return r.prepare(ctx)
-}
-
-func (r *running) layOverlay(ctx context.Context, plan *overlay.Plan) error {
-	done := Event{Part: Overlay, Step: "overlay"}
-	err := plan.Apply(ctx, func(c overlay.Change) { done.Changes = append(done.Changes, c.String()) })
-	r.told(done)
+func (r *running) all(ctx context.Context) (err error) {
+	r.result.Report, err = edit.Run(ctx, r.root, r.watch(), r.overlay, handIn{r}, firstScript{r},
+		&customize.Step{Which: base.Which{Image: r.Image}, Options: customize.Options{Zone: true}}, lastScript{r}, prepareZone{r})
 	return err
 }
 
-// handIn puts the bootstrap, and certificates, where the first script looks for them.
-func (r *running) handIn() error {
-	kit, err := r.result.Kit.read()
-	if err != nil {
-		return err
-	}
-	if err := r.root.MkdirAll(base.WorkDir, nil); err != nil {
-		return err
-	}
-	done := Event{Part: Overlay, Step: "hand-in", Changes: []string{r.Image.BootstrapFile() + ": " + r.result.Kit.Source}}
-	err = r.root.PutFile(r.Image.BootstrapFile(), kit, &rootfs.Attr{Mode: 0o600})
-	if err == nil && r.CACert != nil {
-		done.Changes = append(done.Changes, base.CACertFile+": root certificates")
-		err = r.root.PutFile(base.CACertFile, r.CACert, &rootfs.Attr{Mode: 0o644})
-	}
-	r.told(done)
-	return err
-}
-
-// editFiles is the half of the work that needs no program of the zone.
-func (r *running) editFiles(ctx context.Context) error {
-	packages, err := customize.Installed(r.root, r.Image)
-	if err != nil {
-		return err
-	}
-	opts := customize.Options{Zone: true, Packages: packages}
-	return customize.Run(ctx, r.root, r.Image, opts, func(s customize.Step, changes []customize.Change) {
-		done := Event{Part: Files, Step: s.Name}
-		for _, c := range changes {
-			done.Changes = append(done.Changes, c.String())
-		}
-		r.told(done)
-	})
-}
-
-// prepare takes what the zone's own sm-prepare-image leaves, such as the metadata that vmadm
-// keeps beside the root, out of the halted zone.
-func (r *running) prepare(ctx context.Context) (err error) {
-	dataset, err := rootfs.OpenDir(r.result.Zone.Path)
-	if err != nil {
-		return err
-	}
-	defer dataset.Close()
-	root, err := dataset.Sub("root")
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	opts := prepare.Options{OS: prepare.SmartOS}
-	if uuid := r.result.Zone.UUID; r.Host.HasVMs() && host.IsUUID(uuid) {
-		vm, err := r.Host.VM(ctx, uuid)
-		if err != nil {
-			return err
-		}
-		opts.Addresses = vm.Addresses()
-	}
-	plan, err := prepare.Find(prepare.Target{Root: root, Dataset: dataset}, opts)
-	if err != nil {
-		return err
-	}
-	done := Event{Part: Outside, Step: "prepare"}
-	err = plan.Apply(ctx, func(c prepare.Change) {
-		done.Changes = append(done.Changes, fmt.Sprintf("%s: %s, %s", c.Path, c.Action, c.What))
-	})
-	r.told(done)
-	return err
-}
-
-// told has a step in the result, and tells of it.
-func (r *running) told(e Event) {
-	r.result.Steps = append(r.result.Steps, e)
-	if e.Part != InZone { // the zone's are in what it prints
-		r.log(fmt.Sprintf("%s: %s\n", e.Part, e.Step))
-		for _, c := range e.Changes {
-			r.log("  " + c + "\n")
-		}
-	}
-	if r.Report != nil {
-		r.Report(e)
+// watch writes what is done into the log, and passes it on. What a script begins is in what it
+// prints.
+func (r *running) watch() edit.Watch {
+	var changes []edit.Change
+	return edit.Watch{
+		Change: func(c edit.Change) {
+			changes = append(changes, c)
+			if r.Watch.Change != nil {
+				r.Watch.Change(c)
+			}
+		},
+		Done: func(d edit.Done) {
+			if d.By != InZone {
+				r.log(d.String() + "\n")
+				for _, c := range changes {
+					r.log("  " + c.String() + "\n")
+				}
+			}
+			changes = nil
+			if r.Watch.Done != nil {
+				r.Watch.Done(d)
+			}
+		},
 	}
 }
 
@@ -322,10 +234,10 @@ func (r *running) halted(ctx context.Context, last base.Progress, err error) err
 }
 
 // describe writes what would be done.
-func (in *Install) describe(ctx context.Context, w io.Writer, changes []overlay.Change, kit *Kit) error {
+func (in *Install) describe(ctx context.Context, w io.Writer, changes []edit.Change, kit *Kit) error {
 	var b strings.Builder
 	for _, c := range changes {
-		fmt.Fprintf(&b, "# overlay: %v\n", c)
+		fmt.Fprintf(&b, "# %v\n", c)
 	}
 	fmt.Fprintf(&b, "# put into the zone: %s: %s\n", in.Image.BootstrapFile(), kit.Source)
 	if in.CACert != nil {
@@ -336,9 +248,9 @@ func (in *Install) describe(ctx context.Context, w io.Writer, changes []overlay.
 	}
 	fmt.Fprintf(&b, "# packages added by it: %s\n", strings.Join(in.Image.Packages, " "))
 	opts := customize.Options{Zone: true, Packages: in.Image.Packages}
-	for _, s := range customize.Steps() {
-		if s.Applies(in.Image, opts) {
-			fmt.Fprintf(&b, "# files: %s\n", s.Name)
+	for _, p := range customize.Parts() {
+		if p.Applies(in.Image, opts) {
+			fmt.Fprintf(&b, "# edit %s\n", p.Name)
 		}
 	}
 	if err := in.say(ctx, w, &b, base.SecondScript); err != nil {

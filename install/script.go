@@ -12,6 +12,7 @@ import (
 	"imagetools/base"
 	"imagetools/host"
 	"imagetools/internal/plain"
+	"imagetools/rootfs/edit"
 	"imagetools/tree/source"
 )
 
@@ -48,8 +49,8 @@ func (e *ScriptError) Error() string {
 func (e *ScriptError) Unwrap() error { return e.Err }
 
 // script runs a script in the zone and returns the last that it said of its steps.
-func (r *running) script(ctx context.Context, file string) (base.Progress, error) {
-	out := &output{line: r.line}
+func (r *running) script(ctx context.Context, file string, log *edit.Log) (base.Progress, error) {
+	out := &output{line: func(text string, p *base.Progress) { r.line(text, p, log) }}
 	_, err := r.Host.Login(ctx, host.Login{Zone: r.result.Zone.Name, Args: []string{r.Image.Shell(), file}, Stdout: out})
 	out.flush()
 	if err == nil || ctx.Err() != nil {
@@ -69,13 +70,13 @@ func (r *running) script(ctx context.Context, file string) (base.Progress, error
 }
 
 // line takes a line that a script printed.
-func (r *running) line(text string, p *base.Progress) {
+func (r *running) line(text string, p *base.Progress, log *edit.Log) {
 	r.log(text)
 	if r.Line != nil {
 		r.Line(strings.TrimRight(text, "\r\n"))
 	}
 	if p != nil && p.State == base.Begun {
-		r.told(Event{Part: InZone, Step: p.Step})
+		log.Began(p.Step)
 	}
 }
 

@@ -1,6 +1,7 @@
 package lx_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -32,18 +33,14 @@ func FuzzSteps(f *testing.F) {
 			files = append(files, txtar.File{Name: name, Data: []byte(text)})
 		}
 		rootfstest.Fill(t, root, files)
-		opts := options(t, root)
-		opts.Distribution.Profile = profiles[int(profile)%len(profiles)]
-		if _, err := run(t, root, opts); err != nil {
+		step := &lx.Step{Profile: profiles[int(profile)%len(profiles)]}
+		if _, err := run(t, root, step); err != nil {
 			t.Fatal(err)
 		}
 		once, _ := rootfstest.Snapshot(t, root)
-		if err := lx.Run(t.Context(), root, opts, func(r lx.Report) {
-			if len(r.Changes) > 0 {
-				t.Errorf("step %s again: %v", r.Step.Name, r.Changes)
-			}
-		}); err != nil {
-			t.Fatal(err)
+		again, err := run(t, root, step)
+		if err != nil || strings.Contains(again, "\t") {
+			t.Fatalf("again: %v\n%s", err, again)
 		}
 		if twice, _ := rootfstest.Snapshot(t, root); once != twice {
 			t.Errorf("once\n%s\ntwice\n%s", once, twice)

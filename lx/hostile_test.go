@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"imagetools/lx"
 	"imagetools/rootfs"
 	"imagetools/rootfs/rootfstest"
 )
@@ -47,10 +48,9 @@ func TestHostile(t *testing.T) {
 		return string(out)
 	}
 	before := list()
-	opts := options(t, root)
-	opts.Skip = []string{"prepare"} // which takes away what lies in /tmp, as this does
+	step := &lx.Step{Skip: []string{"prepare"}} // which takes away what lies in /tmp, as this does
 	for range 2 {
-		_, err := run(t, root, opts)
+		_, err := run(t, root, step)
 		check(t, err)
 	}
 	if after := list(); after != before {
@@ -71,7 +71,7 @@ func TestInTheWay(t *testing.T) {
 	} {
 		root := rootfstest.NewTree(t)
 		rootfstest.Fill(t, root, []txtar.File{{Name: tt.name, Data: []byte("x")}})
-		_, err := run(t, root, options(t, root))
+		_, err := run(t, root, &lx.Step{})
 		if err == nil || !strings.Contains(err.Error(), tt.fault) {
 			t.Errorf("%s: the error is %v, want %s", tt.name, err, tt.fault)
 		}
@@ -86,7 +86,7 @@ func TestForeignPrograms(t *testing.T) {
 	for machine, want := range map[string]bool{"\x3e\x00": false, "\x03\x00": false, "\xb7\x00": true} {
 		root := rootfstest.NewTree(t)
 		rootfstest.Fill(t, root, []txtar.File{{Name: "bin/sh", Data: []byte(header + machine)}})
-		said, err := run(t, root, options(t, root))
+		said, err := run(t, root, &lx.Step{})
 		check(t, err)
 		if got := strings.Contains(said, "/bin/sh is for EM_AARCH64; the brand runs programs for x86 alone"); got != want {
 			t.Errorf("of a program for %q:\n%s", machine, said)
@@ -98,7 +98,7 @@ func TestForeignPrograms(t *testing.T) {
 func TestScripts(t *testing.T) {
 	root := rootfstest.NewTree(t)
 	fixture(t, root, "alpine")
-	_, err := run(t, root, options(t, root))
+	_, err := run(t, root, &lx.Step{})
 	check(t, err)
 	for _, path := range []string{"/lib/smartdc/lx-zone", "/sbin/shutdown", "/etc/local.d/lx-zone.start"} {
 		text, err := root.ReadFile(path, 1<<16)

@@ -12,20 +12,20 @@ import (
 	"imagetools/tree"
 )
 
-// job is one run of a step. After the first error its methods do nothing.
+// job is one run of a part. After the first error its methods do nothing.
 type job struct {
 	edit.Editor
 	ctx   context.Context
-	opts  Options
-	notes []string
+	root  *edit.Root
+	found Distribution
 }
 
-func (j *job) profile() Profile        { return j.opts.Distribution.Profile }
+func (j *job) profile() Profile        { return j.found.Profile }
 func (j *job) is(list ...Profile) bool { return slices.Contains(list, j.profile()) }
 
 func (j *job) note(format string, args ...any) {
 	if j.Err == nil {
-		j.notes = append(j.notes, fmt.Sprintf(format, args...))
+		j.Log.Note(fmt.Sprintf(format, args...))
 	}
 }
 

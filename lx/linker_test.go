@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"imagetools/lx"
 	"imagetools/rootfs/rootfstest"
 )
 
@@ -29,12 +28,8 @@ type rtcHead64 struct {
 // looks for them.
 func TestLinkerConfig(t *testing.T) {
 	root := rootfstest.NewTree(t)
-	for _, s := range lx.Steps() {
-		if s.Name == "linker" {
-			_, err := s.Run(t.Context(), root, lx.Options{})
-			check(t, err)
-		}
-	}
+	_, err := run(t, root, alone("linker"))
+	check(t, err)
 	for _, tt := range []struct {
 		path                string
 		class, machine      byte

@@ -1,25 +1,21 @@
-// Package lx finishes the root file system of a Linux for zones of the brand lx: it makes what
-// the brand expects, and turns off what cannot work without a Linux kernel.
+// Package lx adapts the root file system of a Linux to zones of the brand lx: it makes what the
+// brand expects, and turns off what cannot work without a Linux kernel.
 //
-//	d, err := lx.Detect(root)
-//	err = lx.Run(ctx, root, lx.Options{Distribution: d}, func(r lx.Report) {
-//		for _, c := range r.Changes {
-//			fmt.Println(r.Step.Name, c)
-//		}
-//	})
-//	d.KernelVersion() // for the tag kernel_version of the manifest
+//	step := &lx.Step{}
+//	report, err := edit.Run(ctx, root, edit.Watch{}, step)
+//	step.Found.KernelVersion() // for the tag kernel_version of the manifest
 //
-// It works on the root of a zone, on a directory and on a tree in memory alike. Every step may
-// be run again: it finds nothing to change then. What a step edits need not be there.
+// It works on the root of a zone, on a directory and on a tree in memory alike. Every part may
+// be run again: it finds nothing to change then. What a part edits need not be there.
 //
-// The steps are what the public builders of lx images do (those of Triton and OmniOS, with the
+// The parts are what the public builders of lx images do (those of Triton and OmniOS, with the
 // guest tools), in our own words, and what the boot script of the brand asks of a root. A zone
 // sets itself up by a script of ours, /lib/smartdc/lx-zone, unless the guest tools of Triton are
 // in the root.
 //
 // # Limits
 //
-// Debian's steps were tried on roots of three releases, not in a zone; those of the other
+// Debian's parts were tried on roots of three releases, not in a zone; those of the other
 // distributions on trees written after the file lists of the builders. No package is installed:
 // what has no init does not boot, which package check tells of.
 package lx
@@ -32,42 +28,31 @@ import (
 	"strings"
 
 	"imagetools/prepare"
-	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
 )
 
-// Options say what is known of a root.
-type Options struct {
-	Distribution Distribution
-	Skip         []string // names of steps that are left out
+// Auto has the root tell its profile.
+const Auto Profile = ""
 
-	// Dataset is the one whose Sub("root") the root is; nil if it is in none.
-	Dataset *rootfs.FS
-
-	// What the image calls itself. Without a name, nothing is said of it in the root.
-	Name, Version, Description, Homepage string
-}
-
-// Change is what a step did to one path, which has no links on the way.
-type Change = edit.Change
-
-// Report is what a step did.
-type Report struct {
-	Step    Step
-	Changes []Change
-	Notes   []string // what somebody should know, or do
-}
-
-// Step is a part of the work with a name of its own.
+// Step is the [edit.Step] that adapts a root.
 type Step struct {
+	Profile Profile
+	Skip    []string // names of parts that are left out
+
+	// Found is what the root says of itself, with the profile that was used. Do sets it.
+	Found Distribution
+}
+
+// Part is an edit with a name of its own.
+type Part struct {
 	Name, What string
 	Profiles   []Profile // that have it; nil: all
 	run        func(*job)
 }
 
-// Steps are all steps in their order.
-func Steps() []Step {
-	return []Step{
+// Parts are all parts in their order.
+func Parts() []Part {
+	return []Part{
 		{"native", "directories in which the brand mounts its platform", nil, (*job).native},
 		{"linker", "ld.config for programs of the platform, of both word sizes", nil, (*job).linker},
 		{"fstab", "/etc/fstab of a zone", nil, (*job).fstab},
@@ -86,16 +71,16 @@ func Steps() []Step {
 	}
 }
 
-// Has tells whether the roots of a profile need the step.
-func (s Step) Has(p Profile) bool {
-	return p != None && (s.Profiles == nil || slices.Contains(s.Profiles, p))
+// Has tells whether the roots of a profile need the part.
+func (p Part) Has(profile Profile) bool {
+	return profile != None && (p.Profiles == nil || slices.Contains(p.Profiles, profile))
 }
 
-// CheckSteps reports names that no step has.
-func CheckSteps(names []string) error {
+// CheckParts reports names that no part has.
+func CheckParts(names []string) error {
 	var known, faults []string
-	for _, s := range Steps() {
-		known = append(known, s.Name)
+	for _, p := range Parts() {
+		known = append(known, p.Name)
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
@@ -108,53 +93,60 @@ func CheckSteps(names []string) error {
 	return fmt.Errorf("there is no step %s; the steps are %s", strings.Join(faults, ", "), strings.Join(known, ", "))
 }
 
-// Run does the step and returns what it did. If it fails, that is what it did until then.
-func (s Step) Run(ctx context.Context, root *rootfs.FS, opts Options) (Report, error) {
-	j := &job{Editor: edit.Editor{Root: root}, ctx: ctx, opts: opts}
-	s.run(j)
-	if j.Err != nil {
-		j.Err = fmt.Errorf("lx step %s: %w", s.Name, j.Err)
+// Name is "lx".
+func (*Step) Name() string { return "lx" }
+
+// Check returns the faults in options.
+func (s *Step) Check() error {
+	var err error
+	if s.Profile != Auto {
+		_, err = ParseProfile(string(s.Profile))
 	}
-	return Report{s, j.Changes, j.notes}, j.Err
+	return errors.Join(err, CheckParts(s.Skip))
 }
 
-// Run does the steps that the profile of the distribution has, and tells report what each of
-// them did. A step that fails does not keep the others from what they do; all faults come at
-// once.
-func Run(ctx context.Context, root *rootfs.FS, opts Options, report func(Report)) error {
-	if err := CheckSteps(opts.Skip); err != nil {
-		return err
+// Do runs the parts of the profile. One that fails does not keep the others from what they do; all
+// faults are joined.
+func (s *Step) Do(ctx context.Context, root *edit.Root, log *edit.Log) error {
+	d, err := Detect(root.FS)
+	if err != nil {
+		return fmt.Errorf("lx: %w", err)
 	}
+	if s.Profile != Auto {
+		d.Profile = s.Profile
+	}
+	s.Found = d
 	var faults []error
-	for _, s := range Steps() {
+	for _, p := range Parts() {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(faults, err)...)
 		}
-		if !s.Has(opts.Distribution.Profile) || slices.Contains(opts.Skip, s.Name) {
-			continue
-		}
-		r, err := s.Run(ctx, root, opts)
-		report(r)
-		if err != nil {
-			faults = append(faults, err)
+		if p.Has(d.Profile) && !slices.Contains(s.Skip, p.Name) {
+			faults = append(faults, log.Part(p.Name, func(log *edit.Log) error {
+				j := &job{Editor: edit.Editor{Root: root.FS, Log: log}, ctx: ctx, root: root, found: d}
+				p.run(j)
+				return j.Err
+			}))
 		}
 	}
 	return errors.Join(faults...)
 }
 
-// prepare takes out what must not become part of an image.
+// prepare removes machine-specific data.
 func (j *job) prepare() {
-	plan, err := prepare.Find(prepare.Target{Root: j.Root, Dataset: j.opts.Dataset}, prepare.Options{OS: prepare.Linux})
+	plan, err := prepare.Find(prepare.Target{Root: j.Root, Dataset: j.root.Dataset}, prepare.Options{OS: prepare.Linux})
 	if err != nil {
 		j.Err = err
 		return
 	}
-	j.notes = append(j.notes, plan.Notes...)
+	for _, n := range plan.Notes {
+		j.Log.Note(n)
+	}
 	j.Err = plan.Apply(j.ctx, func(c prepare.Change) {
 		path := c.Path
 		if strings.HasPrefix(path, "/") { // in the root
 			path = j.real(path)
 		}
-		j.Changes = append(j.Changes, Change{Path: path, Text: string(c.Action) + ": " + c.What})
+		j.Log.Change(path, string(c.Action)+": "+c.What)
 	})
 }

@@ -13,6 +13,7 @@ import (
 
 	"imagetools/lx"
 	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 	"imagetools/rootfs/rootfstest"
 )
 
@@ -31,26 +32,32 @@ func fixture(t *testing.T, root *rootfs.FS, name string) {
 	rootfstest.Fill(t, root, a.Files)
 }
 
-func options(t *testing.T, root *rootfs.FS) lx.Options {
-	t.Helper()
-	d, err := lx.Detect(root)
-	check(t, err)
-	return lx.Options{Distribution: d, Name: "test", Version: "1.0", Description: "What\nit is", Homepage: "https://example.org/"}
-}
+var image = edit.Image{Name: "test", Version: "1.0", Description: "What\nit is", Homepage: "https://example.org/"}
 
-// run does all steps, and returns what they say.
-func run(t *testing.T, root *rootfs.FS, opts lx.Options) (said string, err error) {
+// run runs a step, and returns what it reports: parts with their changes, then notes.
+func run(t *testing.T, root *rootfs.FS, step *lx.Step) (said string, err error) {
 	t.Helper()
 	var b strings.Builder
-	err = lx.Run(t.Context(), root, opts, func(r lx.Report) {
-		fmt.Fprintf(&b, "%s\n", r.Step.Name)
-		for _, c := range r.Changes {
-			fmt.Fprintf(&b, "\t%s\n", c)
-		}
-		for _, n := range r.Notes {
-			fmt.Fprintf(&b, "note: %s\n", n)
-		}
-	})
+	var changes []edit.Change
+	report, err := edit.Run(t.Context(), &edit.Root{FS: root, Image: image}, edit.Watch{
+		Change: func(c edit.Change) { changes = append(changes, c) },
+		Done: func(d edit.Done) {
+			if len(changes) != d.Changes {
+				t.Errorf("%s: %d changes, %d logged", d, d.Changes, len(changes))
+			}
+			if d.Step == "" { // no part applies
+				return
+			}
+			fmt.Fprintf(&b, "%s\n", d.Step)
+			for _, c := range changes {
+				fmt.Fprintf(&b, "\t%s: %s\n", c.Path, c.Text)
+			}
+			changes = nil
+		},
+	}, step)
+	for _, n := range report.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
 	return b.String(), err
 }
 
@@ -67,16 +74,16 @@ func TestGolden(t *testing.T) {
 				root := newRoot(t)
 				fixture(t, root, name)
 				first, before := rootfstest.Snapshot(t, root)
-				opts := options(t, root)
-				d := opts.Distribution
-				said, err := run(t, root, opts)
+				step := &lx.Step{}
+				said, err := run(t, root, step)
 				check(t, err)
+				d := step.Found
 				listing, after := rootfstest.Snapshot(t, root)
 				about := fmt.Sprintf("%s %q: profile %s, kernel %s, platform %s\n", d.ID, d.Name, d.Profile, d.KernelVersion(), d.MinPlatform())
 				rootfstest.Golden(t, "testdata/"+name+".golden", rootfstest.Changed(about+said, listing, before, after))
 				compareReport(t, said, first, listing)
 
-				again, err := run(t, root, opts)
+				again, err := run(t, root, step)
 				check(t, err)
 				if strings.Contains(again, "\t") {
 					t.Errorf("the second run changes:\n%s", again)
@@ -116,25 +123,35 @@ func compareReport(t *testing.T, said, before, after string) {
 	}
 }
 
-// Each step alone, twice, on every root: the second time nothing is left to do, and what it
+// alone is a step that runs one part.
+func alone(name string) *lx.Step {
+	step := &lx.Step{}
+	for _, p := range lx.Parts() {
+		if p.Name != name {
+			step.Skip = append(step.Skip, p.Name)
+		}
+	}
+	return step
+}
+
+// Each part alone, twice, on every root: the second time nothing is left to do, and what it
 // does not need does not have to be there.
-func TestStepsAlone(t *testing.T) {
+func TestPartsAlone(t *testing.T) {
 	fixtures, err := filepath.Glob("testdata/*.txtar")
 	check(t, err)
 	for _, path := range fixtures {
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
-		for _, s := range lx.Steps() {
+		for _, p := range lx.Parts() {
 			root := rootfstest.NewTree(t)
 			fixture(t, root, name)
-			opts := options(t, root)
-			if _, err := s.Run(t.Context(), root, opts); err != nil {
+			if _, err := run(t, root, alone(p.Name)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 			once, _ := rootfstest.Snapshot(t, root)
-			r, err := s.Run(t.Context(), root, opts)
+			again, err := run(t, root, alone(p.Name))
 			twice, _ := rootfstest.Snapshot(t, root)
-			if err != nil || len(r.Changes) > 0 || once != twice {
-				t.Errorf("%s: step %s again: %v, %v", name, s.Name, r.Changes, err)
+			if err != nil || strings.Contains(again, "\t") || once != twice {
+				t.Errorf("%s: part %s again: %v, %v", name, p.Name, again, err)
 			}
 		}
 	}
@@ -143,23 +160,18 @@ func TestStepsAlone(t *testing.T) {
 func TestSkip(t *testing.T) {
 	root := rootfstest.NewTree(t)
 	fixture(t, root, "debian-unmerged")
-	opts := options(t, root)
-	for _, s := range lx.Steps() {
-		if s.Name != "apt" {
-			opts.Skip = append(opts.Skip, s.Name)
-		}
-	}
-	said, err := run(t, root, opts)
+	step := alone("apt")
+	said, err := run(t, root, step)
 	check(t, err)
 	if said != "apt\n\t/etc/apt/preferences.d: created\n\t/etc/apt/preferences.d/makedev: written\n\t/etc/cron.weekly/fstrim: removed\n" {
 		t.Errorf("apt alone says\n%s", said)
 	}
-	opts.Distribution.Profile = lx.None
-	if said, err := run(t, root, opts); said != "" || err != nil {
+	step.Profile = lx.None
+	if said, err := run(t, root, step); said != "" || err != nil {
 		t.Errorf("profile none says %q, %v", said, err)
 	}
-	opts.Skip = []string{"apt", "nosuch", "x"}
-	if _, err := run(t, root, opts); err == nil || !strings.HasPrefix(err.Error(), `there is no step "nosuch", "x"; the steps are native, linker, `) {
+	step.Skip = []string{"apt", "nosuch", "x"}
+	if _, err := run(t, root, step); err == nil || !strings.HasPrefix(err.Error(), `lx: there is no step "nosuch", "x"; the steps are native, linker, `) {
 		t.Errorf("unknown steps: %v", err)
 	}
 }
@@ -168,13 +180,13 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	root := rootfstest.NewTree(t)
 	fixture(t, root, "debian-unmerged")
-	err := lx.Run(ctx, root, options(t, root), func(r lx.Report) {
-		if r.Step.Name == "linker" {
+	_, err := edit.Run(ctx, &edit.Root{FS: root}, edit.Watch{Done: func(d edit.Done) {
+		if d.Step == "linker" {
 			cancel()
-		} else if r.Step.Name != "native" {
-			t.Errorf("step %s after the end", r.Step.Name)
+		} else if d.Step != "native" {
+			t.Errorf("part %s after the end", d.Step)
 		}
-	})
+	}}, &lx.Step{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}

@@ -120,10 +120,10 @@ func (j *job) known() bool {
 // mark makes the file by which the brand knows what it boots: that of the distribution, or that
 // of Void, for which it does nothing.
 func (j *job) mark() {
-	version := j.opts.Distribution.Version + "\n"
+	version := j.found.Version + "\n"
 	switch {
 	case j.is(RHEL):
-		j.file("/etc/redhat-release", j.opts.Distribution.Name+"\n", 0o644)
+		j.file("/etc/redhat-release", j.found.Name+"\n", 0o644)
 	case j.exists("/etc/lsb-release"):
 		j.note("/etc/lsb-release is not that of Ubuntu, and keeps the brand from knowing what this is: it boots no zone of this image")
 	case j.is(Debian):
@@ -133,7 +133,7 @@ func (j *job) mark() {
 	case j.is(Alpine):
 		j.file("/etc/alpine-release", version, 0o644)
 	default:
-		j.file("/etc/void-release", j.opts.Distribution.Name+"\n", 0o644)
+		j.file("/etc/void-release", j.found.Name+"\n", 0o644)
 	}
 }
 
@@ -184,26 +184,26 @@ func (j *job) apt() {
 
 // product is read by people and by the tools of Triton.
 func (j *job) product() {
-	if j.opts.Name == "" {
+	if j.root.Image.Name == "" {
 		return
 	}
-	text := "Name: SmartOS LX Instance\nImage: " + j.opts.Name + " " + j.opts.Version + "\n"
-	if j.opts.Homepage != "" {
-		text += "Documentation: " + oneLine(j.opts.Homepage) + "\n"
+	text := "Name: SmartOS LX Instance\nImage: " + j.root.Image.Name + " " + j.root.Image.Version + "\n"
+	if j.root.Image.Homepage != "" {
+		text += "Documentation: " + oneLine(j.root.Image.Homepage) + "\n"
 	}
-	if j.opts.Description != "" {
-		text += "Description: " + oneLine(j.opts.Description) + "\n"
+	if j.root.Image.Description != "" {
+		text += "Description: " + oneLine(j.root.Image.Description) + "\n"
 	}
 	j.own("/etc/product", text, 0o644)
 }
 
 func (j *job) motd() {
-	if j.opts.Name == "" {
+	if j.root.Image.Name == "" {
 		return
 	}
-	text := "\n  " + j.opts.Name + " " + j.opts.Version + " in an lx zone of SmartOS\n"
-	if j.opts.Homepage != "" {
-		text += "  " + oneLine(j.opts.Homepage) + "\n"
+	text := "\n  " + j.root.Image.Name + " " + j.root.Image.Version + " in an lx zone of SmartOS\n"
+	if j.root.Image.Homepage != "" {
+		text += "  " + oneLine(j.root.Image.Homepage) + "\n"
 	}
 	j.own("/etc/motd", text+"\n", 0o644)
 }

@@ -17,6 +17,7 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/internal/plain"
 	"imagetools/overlay"
+	"imagetools/rootfs/edit"
 )
 
 // baseFlags are the flags of commands that make base images.
@@ -127,30 +128,31 @@ func (o *baseFlags) close() error {
 // watch has the steps of an installation told.
 func (o *baseFlags) watch(env *cli.Env, in *install.Install) {
 	if !o.Quiet {
-		in.Report = func(e install.Event) { o.tell(env, e) }
+		in.Watch = o.tell(env)
 	}
 	if o.Verbose {
 		in.Line = func(line string) { fmt.Fprintln(env.Stderr, plain.Line(line)) }
 	}
 }
 
-func (o *baseFlags) tell(env *cli.Env, e install.Event) {
-	switch {
-	case e.Part == install.InZone:
-		fmt.Fprintf(env.Stderr, "zone: %s\n", e.Step)
-		return
-	case e.Part == install.Files && len(e.Changes) == 0:
-		fmt.Fprintf(env.Stderr, "files: %s: no change\n", e.Step)
-		return
-	case e.Part == install.Files:
-		fmt.Fprintf(env.Stderr, "files: %s: %s\n", e.Step, plural(len(e.Changes), "change"))
-	default:
-		fmt.Fprintf(env.Stderr, "%s: %s\n", e.Step, plural(len(e.Changes), "change"))
-	}
-	if o.Verbose {
-		for _, c := range e.Changes {
-			fmt.Fprintf(env.Stderr, "  %s\n", plain.Line(c))
-		}
+// tell prints a line for each step, and its changes below that.
+func (o *baseFlags) tell(env *cli.Env) edit.Watch {
+	var changes []edit.Change
+	return edit.Watch{
+		Change: func(c edit.Change) { changes = append(changes, c) },
+		Done: func(d edit.Done) {
+			if d.By == install.InZone {
+				fmt.Fprintf(env.Stderr, "%s: %s\n", d.By, d.Step)
+				return
+			}
+			fmt.Fprintf(env.Stderr, "%s: %s\n", d, plural(d.Changes, "change"))
+			if o.Verbose {
+				for _, c := range changes {
+					fmt.Fprintf(env.Stderr, "  %s: %s\n", printable(c.Path), printable(c.Text))
+				}
+			}
+			changes = nil
+		},
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,7 +18,7 @@ import (
 	"imagetools/manifest"
 	"imagetools/overlay"
 	"imagetools/prepare"
-	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 	"imagetools/tree"
 )
 
@@ -32,9 +30,6 @@ type changeOptions struct {
 	Prepare  bool
 
 	Vars, Keep, Addresses []string
-
-	done            []doneChange
-	warnings, notes []string
 }
 
 const editList = "list"
@@ -51,11 +46,11 @@ func (o *changeOptions) addFlags(f *pflag.FlagSet) {
 // wantsList tells whether the steps are asked for, and no image.
 func (o *changeOptions) wantsList() bool { return slices.Contains(o.Edits, editList) }
 
-// printEdits lists the steps of --edit.
-func printEdits(env *cli.Env) error {
+// listEdits lists the steps of --edit.
+func listEdits(env *cli.Env) error {
 	var b strings.Builder
-	for _, s := range customize.Steps() {
-		fmt.Fprintf(&b, "%-18s %s\n", s.Name, s.What())
+	for _, p := range customize.Parts() {
+		fmt.Fprintf(&b, "%-18s %s\n", p.Name, p.What)
 	}
 	_, err := io.WriteString(env.Stdout, b.String())
 	return err
@@ -73,6 +68,7 @@ func (o *changeOptions) check() error {
 	if _, err := (&prepareOptions{Addresses: o.Addresses}).finderOptions(); err != nil {
 		faults = append(faults, err)
 	}
+	faults = append(faults, edit.Check(&overlay.Step{Options: overlay.Options{Keep: o.Keep}}))
 	for _, need := range []struct {
 		missing bool
 		text    string
@@ -113,7 +109,7 @@ func (o *changeOptions) variables() (map[string]string, error) {
 func (o *changeOptions) edits() (config string, steps []string, err error) {
 	var faults []error
 	for _, s := range o.Edits {
-		if slices.ContainsFunc(customize.Steps(), func(step customize.Step) bool { return step.Name == s }) {
+		if customize.IsPart(s) {
 			steps = append(steps, s)
 			continue
 		}
@@ -129,81 +125,9 @@ func (o *changeOptions) edits() (config string, steps []string, err error) {
 	return config, steps, errors.Join(faults...)
 }
 
-// any tells whether something is to be changed.
-func (o *changeOptions) any() bool { return len(o.Overlays) > 0 || len(o.Edits) > 0 || o.Prepare }
-
-// apply changes the root file system in a tree that becomes an image, and seals the tree again.
-func (o *changeOptions) apply(ctx context.Context, env *cli.Env, t *tree.Tree, out *image.Options, quiet bool) error {
-	if !o.any() {
-		return nil
-	}
-	notes, err := cli.Interruptible(ctx, func() ([]string, error) {
-		notes, err := o.change(ctx, t, out)
-		if err != nil {
-			return nil, err
-		}
-		return notes, t.Seal()
-	})
-	for _, w := range o.warnings {
-		env.Warnf("%s", printable(w))
-	}
-	if err != nil || quiet {
-		return err
-	}
-	for _, c := range o.done {
-		fmt.Fprintf(env.Stderr, "%s\n", c)
-	}
-	for _, n := range slices.Concat(o.notes, notes) {
-		fmt.Fprintf(env.Stderr, "note: %s\n", printable(n))
-	}
-	fmt.Fprintf(env.Stderr, "changed on the way: %s\n", plural(len(o.done), "path"))
-	return nil
-}
-
-// changeTime is the time of what is changed in a tree: that of a full snapshot of it, so that the
-// same source gives the same image.
-func changeTime(t *tree.Tree, created *int64) tree.Time {
-	if created != nil {
-		return tree.Time{Sec: *created}
-	}
-	var newest tree.Time
-	for _, n := range t.All() {
-		if newest.Before(n.ModTime) {
-			newest = n.ModTime
-		}
-	}
-	return newest
-}
-
-// change does all that was asked for, and returns notes.
-func (o *changeOptions) change(ctx context.Context, t *tree.Tree, out *image.Options) ([]string, error) {
-	dataset := rootfs.NewTree(t, changeTime(t, out.FileSystem.Created))
-	defer dataset.Close()
-	root, err := dataset.Sub("root")
-	if err != nil {
-		return nil, cli.Hint(fmt.Errorf("change the root file system: %w", err), "a dataset has it in root/; without --as-dataset SOURCE is what is in it")
-	}
-	defer root.Close()
-	img, err := o.image(root, manifest.New(out.Manifest))
-	if err != nil {
-		return nil, err
-	}
-	if err := o.lay(ctx, root, img); err != nil {
-		return nil, err
-	}
-	if err := o.edit(ctx, root, img); err != nil {
-		return nil, err
-	}
-	if !o.Prepare {
-		return nil, nil
-	}
-	return o.prepare(ctx, prepare.Target{Root: root, Dataset: dataset}, out.Manifest.OS)
-}
-
-// image is the base image whose files are edited so. Without a CONFIG it has the variables alone
-// that every image has.
-func (o *changeOptions) image(root *rootfs.FS, m *manifest.Manifest) (*base.Image, error) {
-	config, _, err := o.edits()
+// steps are the changes that were asked for, which check found in order.
+func (o *changeOptions) steps() (steps []edit.Step, err error) {
+	config, parts, err := o.edits()
 	if err != nil {
 		return nil, err
 	}
@@ -211,144 +135,84 @@ func (o *changeOptions) image(root *rootfs.FS, m *manifest.Manifest) (*base.Imag
 	if err != nil {
 		return nil, err
 	}
-	img := &base.Image{Variables: map[string]string{"IMAGE_NAME": m.Name, "IMAGE_VERSION": m.Version}}
-	laidOut := slices.ContainsFunc(o.Overlays, base.IsLaidOut)
-	if config == "" && laidOut && len(o.Edits) == 0 { // for which the root need not tell
-		if config, err = configOf(root); err != nil {
-			config = ""
-		}
+	which := base.Which{Config: config, Vars: vars}
+	if len(o.Overlays) > 0 {
+		steps = append(steps, &base.Overlays{Which: which, Dirs: o.Overlays, Keep: o.Keep})
 	}
-	if config == "" && len(o.Edits) > 0 {
-		if config, err = configOf(root); err != nil {
-			return nil, err
-		}
+	if len(o.Edits) > 0 {
+		steps = append(steps, &customize.Step{Which: which, Parts: parts})
 	}
-	if config != "" {
-		c, err := base.ParseConfig(config, m.Name, m.Version)
+	if o.Prepare {
+		find, err := (&prepareOptions{Addresses: o.Addresses}).finderOptions()
 		if err != nil {
 			return nil, err
 		}
-		img = base.Standard.Image(c)
+		steps = append(steps, &prepare.Step{Options: find})
 	}
-	if img.Variables["IMAGE_DOC"] == "" && m.Homepage != "" {
-		img.Variables["IMAGE_DOC"] = m.Homepage
-	}
-	maps.Copy(img.Variables, vars)
-	return img, nil
+	return steps, nil
 }
 
-// configOf is the CONFIG that an image says it has.
-func configOf(root *rootfs.FS) (string, error) {
-	const limit = 64 << 10
-	content, err := root.ReadFile(base.VersionFile, limit)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	config := base.ConfigOf(content)
-	if config == "" {
-		return "", cli.Hint(fmt.Errorf("--edit: %q does not tell which packages of pkgsrc there are", base.VersionFile),
-			"name the CONFIG beside the steps: --edit 2024Q4-x86_64,sshd")
-	}
-	return config, nil
-}
-
-// lay lays the overlays over the root.
-func (o *changeOptions) lay(ctx context.Context, root *rootfs.FS, img *base.Image) error {
-	layers, notes, err := readOverlays(ctx, o.Overlays, img)
-	if err != nil || len(layers) == 0 {
-		return err
-	}
-	o.notes = append(o.notes, notes...)
-	plan, err := overlay.NewPlan(root, layers, overlay.Options{Vars: img.Variables, Keep: o.Keep})
+// change changes the root file system in a tree that becomes an image.
+func (o *createImageOptions) change(ctx context.Context, env *cli.Env, t *tree.Tree, out *image.Options) error {
+	steps, err := o.edits.steps()
 	if err != nil {
 		return err
 	}
-	o.warnings = append(o.warnings, plan.Warnings()...)
-	return plan.Apply(ctx, func(c overlay.Change) { o.told("overlay", "", "/"+c.Path, c.What) })
-}
-
-// readOverlays reads folders that are laid over the root of an image. notes are about what of them is
-// not.
-func readOverlays(ctx context.Context, folders []string, img *base.Image) (layers []*overlay.Layer, notes []string, err error) {
-	var faults []error
-	for _, folder := range folders {
-		more, moreNotes, err := img.ReadOverlay(ctx, folder)
-		if errors.Is(err, base.ErrNoConfig) {
-			err = cli.Hint(err, "--edit names the CONFIG, such as 2024Q4-x86_64")
-		}
-		layers, notes, faults = append(layers, more...), append(notes, moreNotes...), append(faults, err)
+	m := manifest.New(out.Manifest)
+	linux := o.lx.step(m, out)
+	if linux != nil {
+		steps = slices.Insert(steps, 0, edit.Step(linux))
 	}
-	return layers, notes, errors.Join(faults...)
-}
-
-// edit does the steps of --edit.
-func (o *changeOptions) edit(ctx context.Context, root *rootfs.FS, img *base.Image) error {
-	if len(o.Edits) == 0 {
+	if len(steps) == 0 {
 		return nil
 	}
-	packages, err := customize.Installed(root, img)
+	about := edit.Image{Name: m.Name, Version: m.Version, Description: m.Description, Homepage: m.Homepage, OS: out.Manifest.OS}
+	report, err := cli.Interruptible(ctx, func() (*edit.Report, error) {
+		return edit.InTree(ctx, t, edit.Time(t, out.FileSystem.Created), about, edit.Watch{}, steps...)
+	})
+	if report != nil {
+		warnOfEdits(env, report)
+	}
+	if errors.Is(err, edit.ErrNoRoot) && linux != nil {
+		err = cli.Hint(err, "use --lx-profile none to leave the dataset as it is")
+	}
 	if err != nil {
 		return err
 	}
-	report := func(s customize.Step, changes []customize.Change) {
-		for _, c := range changes {
-			o.told("edit", s.Name, c.Path, c.Text)
-		}
+	o.report = report
+	if linux != nil {
+		o.lx.complete(linux, out)
 	}
-	opts := customize.Options{Packages: packages}
-	_, names, err := o.edits()
-	if err != nil {
-		return err
+	if o.Quiet {
+		return nil
 	}
-	if len(names) == 0 {
-		return customize.Run(ctx, root, img, opts, report)
+	if linux != nil {
+		o.lx.adapted.print(env.Stderr)
 	}
-	var faults []error
-	for _, s := range customize.Steps() {
-		if !slices.Contains(names, s.Name) {
-			continue
-		}
-		changes, err := s.Run(root, img, opts)
-		report(s, changes)
-		faults = append(faults, err)
-	}
-	return errors.Join(faults...)
+	printEdits(env.Stderr, report)
+	fmt.Fprintf(env.Stderr, "changed on the way: %s\n", plural(len(report.Changes), "path"))
+	return nil
 }
 
-// prepare takes out what must not become part of an image. os is what --os says.
-func (o *changeOptions) prepare(ctx context.Context, target prepare.Target, os string) ([]string, error) {
-	find, err := (&prepareOptions{Addresses: o.Addresses}).finderOptions()
-	if err != nil {
-		return nil, err
-	}
-	if known, err := prepare.ParseOS(os); err == nil { // others are of disks
-		find.OS = known
-	}
-	plan, err := prepare.Find(target, find)
-	if err != nil {
-		return nil, fmt.Errorf("prepare: %w", err)
-	}
-	err = plan.Apply(ctx, func(c prepare.Change) { o.told("prepare", string(c.Action), c.Path, c.What) })
-	return plan.Notes, err
+// readOverlays reads directories that are copied over the root of an image. notes are about what of
+// them is not.
+func readOverlays(ctx context.Context, dirs []string, img *base.Image) (layers []*overlay.Layer, notes []string, err error) {
+	return img.ReadOverlays(ctx, dirs)
 }
 
-// doneChange is a change that was made on the way, in the answer of create-image --json. Fields
-// are only ever added.
-type doneChange struct {
-	By   string `json:"by"`             // overlay, edit or prepare
-	Step string `json:"step,omitempty"` // of edit; of prepare what was done: remove, empty, create or rewrite
-	Path text   `json:"path"`           // in the root; without a slash in front, in the dataset
-	Text text   `json:"text"`
-}
-
-func (o *changeOptions) told(by, step, path, what string) {
-	o.done = append(o.done, doneChange{by, step, text(path), text(what)})
-}
-
-func (c doneChange) String() string {
-	by := c.By
-	if c.Step != "" {
-		by += " " + c.Step
+// warnOfEdits prints the warnings of steps.
+func warnOfEdits(env *cli.Env, r *edit.Report) {
+	for _, w := range r.Warnings {
+		env.Warnf("%s", printable(w))
 	}
-	return fmt.Sprintf("%s: %s: %s", by, printable(string(c.Path)), printable(string(c.Text)))
+}
+
+// printEdits prints the changes and notes of steps.
+func printEdits(w io.Writer, r *edit.Report) {
+	for _, c := range r.Changes {
+		fmt.Fprintln(w, c)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", printable(n))
+	}
 }

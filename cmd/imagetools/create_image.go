@@ -25,6 +25,7 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
 	"imagetools/manifest"
+	"imagetools/rootfs/edit"
 	"imagetools/source/content"
 	"imagetools/tree"
 	"imagetools/tree/source"
@@ -70,6 +71,7 @@ type createImageOptions struct {
 	disk   diskOptions
 	edits  changeOptions
 	lx     lxOptions
+	report *edit.Report // of changes on the way; nil if there were no steps
 	// Flags that were given and mean nothing for other sources, or images.
 	treeOnly, diskOnly, volumeOnly, ociOnly []string
 }
@@ -206,7 +208,7 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case opts.edits.wantsList():
-				return printEdits(env)
+				return listEdits(env)
 			case len(args) == 0:
 				return runLXList(env, opts.JSON)
 			}
@@ -277,7 +279,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 	if opts.DryRun && opts.JSON {
 		return printJSON(env.Stdout, plannedImage{
 			DryRun: true, Image: res.Image, Manifest: res.ManifestPath, Commands: append([]string{}, opts.commands...),
-			LX: opts.lx.finished, Edits: opts.edits.done, Warnings: env.Warnings(),
+			LX: opts.lx.adapted, Edits: opts.report, Warnings: env.Warnings(),
 		})
 	}
 	if opts.DryRun {
@@ -399,10 +401,7 @@ func (o *createImageOptions) createFromTree(ctx context.Context, env *cli.Env, a
 	if err := o.findType(ctx, env, src.Tree, at, out); err != nil {
 		return nil, err
 	}
-	if err := o.lx.finish(ctx, env, src.Tree, out, o.Quiet); err != nil {
-		return nil, err
-	}
-	if err := o.edits.apply(ctx, env, src.Tree, out, o.Quiet); err != nil {
+	if err := o.change(ctx, env, src.Tree, out); err != nil {
 		return nil, err
 	}
 	o.warnOfOutput(env, at)
@@ -869,11 +868,10 @@ type createdImage struct {
 	ImageSize    int64  `json:"image_size,omitzero"` // MiB of a volume
 	Origin       string `json:"origin,omitzero"`     // UUID of the image that it is incremental on
 
-	Changes *createdChanges `json:"changes,omitempty"` // from that; null for a dataset in ZFS
-	Edits   []doneChange    `json:"edits,omitempty"`   // of the root file system, on the way
-	LX      *finishedLX     `json:"lx,omitzero"`       // how its root was finished
-
-	Warnings []string `json:"warnings"`
+	Changes  *createdChanges `json:"changes,omitempty"` // from that; null for a dataset in ZFS
+	Edits    *edit.Report    `json:"edits,omitempty"`   // of the root file system, on the way
+	LX       *adaptedLX      `json:"lx,omitzero"`       // for what its root was adapted
+	Warnings []string        `json:"warnings"`
 }
 
 // plannedImage is the answer of create-image --dry-run --json.
@@ -882,8 +880,8 @@ type plannedImage struct {
 	Image    string       `json:"image"`
 	Manifest string       `json:"manifest"`
 	Commands []string     `json:"commands"` // that would be run and change something, as a shell takes them
-	Edits    []doneChange `json:"edits,omitempty"`
-	LX       *finishedLX  `json:"lx,omitzero"`
+	Edits    *edit.Report `json:"edits,omitempty"`
+	LX       *adaptedLX   `json:"lx,omitzero"`
 	Warnings []string     `json:"warnings"`
 }
 
@@ -905,7 +903,7 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, datase
 			DatasetGUID: strconv.FormatUint(res.GUID, 10), Size: file.Size, SHA1: file.SHA1,
 			SHA256: res.SHA256, Compression: file.Compression, StreamSize: res.StreamSize, InstallsWith: install,
 			Type: res.Manifest.Type, Dataset: dataset, ImageSize: res.Manifest.ImageSize,
-			Origin: res.Manifest.Origin, Changes: o.origin.json(res), LX: o.lx.finished, Edits: o.edits.done,
+			Origin: res.Manifest.Origin, Changes: o.origin.json(res), LX: o.lx.adapted, Edits: o.report,
 			Warnings: env.Warnings(),
 		})
 	}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,8 +15,6 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/lx"
 	"imagetools/manifest"
-	"imagetools/rootfs"
-	"imagetools/tree"
 )
 
 // lxOptions are the flags for the roots of lx images.
@@ -27,8 +23,8 @@ type lxOptions struct {
 	Skip    []string
 	Kernel  string
 
-	given    []string // flags
-	finished *finishedLX
+	given   []string // flags
+	adapted *adaptedLX
 }
 
 const (
@@ -67,7 +63,7 @@ func (o *lxOptions) settle(m *manifest.Options, ofImage bool) error {
 			return cli.Hint(cli.Usagef("--lx-profile: %w", err), "imagetools lx list names all")
 		}
 	}
-	if err := lx.CheckSteps(o.Skip); err != nil {
+	if err := lx.CheckParts(o.Skip); err != nil {
 		return cli.Usagef("--lx-skip: %w", err)
 	}
 	if o.Kernel != "" {
@@ -78,35 +74,32 @@ func (o *lxOptions) settle(m *manifest.Options, ofImage bool) error {
 	return nil
 }
 
-// finish finishes the root in a tree that becomes an lx image, and completes its manifest.
-func (o *lxOptions) finish(ctx context.Context, env *cli.Env, t *tree.Tree, out *image.Options, quiet bool) error {
-	m := manifest.New(out.Manifest)
+// step adapts the root of an lx image, and is nil if it is to stay as it is. The flag for the kernel
+// holds in any case.
+func (o *lxOptions) step(m *manifest.Manifest, out *image.Options) *lx.Step {
 	if m.Type != manifest.TypeLX {
 		return nil
 	}
 	if o.Kernel != "" {
 		setKernel(out, o.Kernel)
 	}
-	if lx.Profile(o.Profile) == lx.None {
+	switch o.Profile {
+	case string(lx.None):
 		return nil
+	case lxAuto:
+		return &lx.Step{Skip: o.Skip}
 	}
-	res, err := cli.Interruptible(ctx, func() (*finishedLX, error) {
-		res, err := o.finishTree(ctx, t, m, changeTime(t, out.FileSystem.Created))
-		return res, errors.Join(err, t.Seal())
-	})
-	if err != nil {
-		return err
-	}
-	o.finished = res
-	res.KernelVersion = cmp.Or(o.kernelTag(out), res.KernelVersion)
-	setKernel(out, res.KernelVersion)
+	return &lx.Step{Profile: lx.Profile(o.Profile), Skip: o.Skip}
+}
+
+// complete has the manifest say what the root needs that was adapted.
+func (o *lxOptions) complete(done *lx.Step, out *image.Options) {
+	d := done.Found
+	o.adapted = &adaptedLX{Profile: d.Profile, Distribution: text(d.Name), KernelVersion: cmp.Or(o.kernelTag(out), d.KernelVersion())}
+	setKernel(out, o.adapted.KernelVersion)
 	if base := out.Manifest.Base; out.Manifest.MinPlatform == nil && (base == nil || base.Requirements == nil) {
-		out.Manifest.MinPlatform = map[string]string{"7.0": res.minPlatform}
+		out.Manifest.MinPlatform = map[string]string{"7.0": d.MinPlatform()}
 	}
-	if !quiet {
-		res.print(env.Stderr)
-	}
-	return nil
 }
 
 // kernelTag is the tag kernel_version, that a flag or -m gives; empty for none.
@@ -127,67 +120,19 @@ func setKernel(out *image.Options, version string) {
 	out.Manifest.Tags = tags
 }
 
-func (o *lxOptions) finishTree(ctx context.Context, t *tree.Tree, m *manifest.Manifest, now tree.Time) (*finishedLX, error) {
-	dataset := rootfs.NewTree(t, now)
-	defer dataset.Close()
-	root, err := dataset.Sub("root")
-	if err != nil {
-		return nil, cli.Hint(fmt.Errorf("lx image: %w", err), "a dataset has its files in root/; without --as-dataset SOURCE is what is in it, and --lx-profile none changes nothing")
-	}
-	defer root.Close()
-	d, err := lx.Detect(root)
-	if err != nil {
-		return nil, err
-	}
-	if o.Profile != lxAuto {
-		d.Profile = lx.Profile(o.Profile)
-	}
-	res := &finishedLX{Profile: d.Profile, Distribution: text(d.Name), KernelVersion: d.KernelVersion(), Changes: []changedLX{}, minPlatform: d.MinPlatform()}
-	err = lx.Run(ctx, root, lx.Options{
-		Distribution: d, Skip: o.Skip, Dataset: dataset,
-		Name: m.Name, Version: m.Version, Description: m.Description, Homepage: m.Homepage,
-	}, res.add)
-	return res, err
+// adaptedLX says for what the root of an lx image was adapted. Fields are only ever added.
+type adaptedLX struct {
+	Profile       lx.Profile `json:"profile"`
+	Distribution  text       `json:"distribution"`
+	KernelVersion string     `json:"kernel_version"`
 }
 
-// finishedLX is what was done to the root of an lx image. Fields are only ever added.
-type finishedLX struct {
-	Profile       lx.Profile  `json:"profile"`
-	Distribution  text        `json:"distribution"`
-	KernelVersion string      `json:"kernel_version"`
-	Changes       []changedLX `json:"changes"`
-	Notes         []text      `json:"notes,omitempty"`
-
-	minPlatform string
-}
-
-type changedLX struct {
-	Step string `json:"step"`
-	Path text   `json:"path"` // in the root; without a slash in front, in the dataset
-	Text text   `json:"text"`
-}
-
-func (f *finishedLX) add(r lx.Report) {
-	for _, c := range r.Changes {
-		f.Changes = append(f.Changes, changedLX{r.Step.Name, text(c.Path), text(c.Text)})
-	}
-	for _, n := range r.Notes {
-		f.Notes = append(f.Notes, text(n))
-	}
-}
-
-func (f *finishedLX) print(w io.Writer) {
+func (a *adaptedLX) print(w io.Writer) {
 	tried := ""
-	if !f.Profile.Tried() {
+	if !a.Profile.Tried() {
 		tried = ", which was not tried on a real root"
 	}
-	fmt.Fprintf(w, "lx: %s: profile %s%s; kernel_version %s\n", printable(string(f.Distribution)), f.Profile, tried, f.KernelVersion)
-	for _, c := range f.Changes {
-		fmt.Fprintf(w, "lx %s: %s: %s\n", c.Step, printable(string(c.Path)), printable(string(c.Text)))
-	}
-	for _, n := range f.Notes {
-		fmt.Fprintf(w, "note: %s\n", printable(string(n)))
-	}
+	fmt.Fprintf(w, "lx: %s: profile %s%s; kernel_version %s\n", printable(string(a.Distribution)), a.Profile, tried, a.KernelVersion)
 }
 
 func newLXCommand(env *cli.Env) *cobra.Command {
@@ -236,7 +181,7 @@ func runLXList(env *cli.Env, asJSON bool) error {
 	for _, p := range lx.Profiles() {
 		res.Profiles = append(res.Profiles, listedProfile{p, p.Covers(), p.Tried()})
 	}
-	for _, s := range lx.Steps() {
+	for _, s := range lx.Parts() {
 		var has []lx.Profile
 		for _, p := range lx.Profiles() {
 			if s.Has(p) {

@@ -12,6 +12,7 @@ import (
 	"imagetools/install"
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
+	"imagetools/rootfs/edit"
 )
 
 type installBaseOptions struct {
@@ -127,15 +128,15 @@ func (o *baseFlags) install(ctx context.Context, env *cli.Env, h *host.Host, img
 
 // installedBase is the answer of install-base --json. Fields are only ever added.
 type installedBase struct {
-	Zone      string          `json:"zone"`
-	Config    string          `json:"config"`
-	Name      string          `json:"name"`
-	Release   string          `json:"release"`
-	Packages  []string        `json:"packages"`
-	Bootstrap *install.Kit    `json:"bootstrap"`
-	Steps     []install.Event `json:"steps"`
-	Then      string          `json:"create_image"` // command that makes the image
-	Warnings  []string        `json:"warnings"`
+	Zone      string       `json:"zone"`
+	Config    string       `json:"config"`
+	Name      string       `json:"name"`
+	Release   string       `json:"release"`
+	Packages  []string     `json:"packages"`
+	Bootstrap *install.Kit `json:"bootstrap"`
+	Then      string       `json:"create_image"` // command that makes the image
+	Warnings  []string     `json:"warnings"`
+	*edit.Report
 }
 
 func (o *installBaseOptions) printInstalled(env *cli.Env, img *base.Image, result *install.Result) error {
@@ -143,7 +144,7 @@ func (o *installBaseOptions) printInstalled(env *cli.Env, img *base.Image, resul
 	if o.JSON {
 		return printJSON(env.Stdout, installedBase{
 			Zone: result.Zone.Name, Config: img.Config.String(), Name: img.Name, Release: img.Release,
-			Packages: img.Packages, Bootstrap: result.Kit, Steps: result.Steps, Then: then, Warnings: env.Warnings(),
+			Packages: img.Packages, Bootstrap: result.Kit, Then: then, Report: result.Report, Warnings: env.Warnings(),
 		})
 	}
 	if o.Quiet {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -88,18 +87,8 @@ func lookup(f *zpl.FS, path string) (*zpl.Znode, error) {
 // printable is a name of somebody else's for a list.
 func printable(s string) string { return plain.Entry(s) }
 
-// text is a string that may be any bytes, in JSON: as it is if it is UTF-8, else an object
-// with the bytes in base64.
-type text string
-
-func (t text) MarshalJSON() ([]byte, error) {
-	if utf8.ValidString(string(t)) {
-		return json.Marshal(string(t))
-	}
-	return json.Marshal(struct {
-		Base64 []byte `json:"base64"`
-	}{[]byte(t)})
-}
+// text is a string that may be any bytes, in JSON.
+type text = plain.JSONText
 
 // printJSON prints an indented document.
 func printJSON(w io.Writer, v any) error {

@@ -14,6 +14,7 @@ import (
 	"imagetools/manifest"
 	"imagetools/prepare"
 	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 	"imagetools/rootfs/folder"
 	"imagetools/source/content"
 	"imagetools/tree"
@@ -174,7 +175,7 @@ func (o *prepareOptions) readTree(ctx context.Context, env *cli.Env, t *prepareT
 // useTree prepares a sealed tree.
 func (t *prepareTarget) useTree(tr *tree.Tree, isDataset bool) error {
 	t.tree = tr
-	return t.use(rootfs.NewTree(tr, changeTime(tr, nil)), isDataset)
+	return t.use(rootfs.NewTree(tr, edit.Time(tr, nil)), isDataset)
 }
 
 // useDir prepares a directory on disk.

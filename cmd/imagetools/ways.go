@@ -1,8 +1,10 @@
 package main
 
 import (
+	"imagetools/base"
 	"imagetools/fault"
 	"imagetools/image"
+	"imagetools/rootfs/edit"
 )
 
 // ways are the hints for the ways out of faults that packages below know by name: here it is known
@@ -14,4 +16,6 @@ var ways = map[fault.Way]string{
 	image.WayStructure: "the stream is raw; use inspect or verify, which need no key",
 	image.WayStdin:     "use \"-\" for standard input",
 	image.WayOrigin:    "use --origin to name the image with the snapshot of guid %s",
+	base.WayConfig:     "name the CONFIG: --edit 2024Q4-x86_64, or another BRANCH-ARCH",
+	edit.WayRoot:       "a dataset has it in root/; without --as-dataset SOURCE is what is in it",
 }

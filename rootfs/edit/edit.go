@@ -1,11 +1,22 @@
-// Package edit changes files of a root file system, and notes what it changed.
+// Package edit changes root file systems in steps, and reports what it changed.
 //
-//	e := &edit.Editor{Root: root}
+//	report, err := edit.Run(ctx, root, edit.Watch{}, &overlay.Step{Layers: layers}, &prepare.Step{})
+//	for _, c := range report.Changes {
+//		fmt.Println(c)
+//	}
+//
+// A [Step] is one kind of change: an overlay, edits of base images, the adaption to the LX brand,
+// the removal of machine-specific data. [Run] runs steps on a [Root], which is a directory on
+// disk or a tree. All steps have one [Report], which has one JSON form.
+//
+// Most steps change files by an [Editor]:
+//
+//	e := &edit.Editor{Root: root.FS, Log: log}
 //	e.Put("/etc/product", text, rootfs.Attr{Mode: 0o644})
 //	e.Edit("/etc/hosts", "the seed", func(t *lines.Text) { ... })
-//	return e.Changes, e.Err
+//	return e.Err
 //
-// What is done twice is done once: what is as it should be is no change.
+// It logs no change of a file that is as it should be.
 package edit
 
 import (
@@ -21,28 +32,20 @@ import (
 	"imagetools/tree/source"
 )
 
-// Change is what was done to one path.
-type Change struct {
-	Path string // in the root, such as "/etc/hosts"
-	Text string
-}
-
-func (c Change) String() string { return c.Path + ": " + c.Text }
-
 // Editor changes files below a root. After the first error its methods do nothing.
 type Editor struct {
-	Root    *rootfs.FS
-	Changes []Change // in the order in which they were done
-	Err     error    // the first
+	Root *rootfs.FS
+	Log  *Log
+	Err  error // the first
 }
 
 // Missing tells whether err says that a path does not exist.
 func Missing(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, tree.ErrNotDir) }
 
-// Done notes what was changed, or that it was not.
+// Done logs what was changed, or that it was not.
 func (e *Editor) Done(err error, path, text string) {
 	if e.Err = err; err == nil {
-		e.Changes = append(e.Changes, Change{path, text})
+		e.Log.Change(path, text)
 	}
 }
 

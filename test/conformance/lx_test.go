@@ -30,6 +30,8 @@ type finished struct {
 	LX              struct {
 		Profile string
 		Kernel  string `json:"kernel_version"`
+	}
+	Edits struct {
 		Changes []struct{ Step, Path, Text string }
 	}
 }
@@ -52,7 +54,7 @@ func TestLXRoots(t *testing.T) {
 			got := judge.Receive(t, []string{gunzip(t, made.Image)}, oracle.JudgeOptions{})
 			want := debianWant(t, tar)
 			edits := map[string]string{}
-			for _, c := range made.LX.Changes {
+			for _, c := range made.Edits.Changes {
 				p := listing.Escape("root" + c.Path)
 				edits[p] = c.Text // the last one tells what became of it
 				checkEdit(t, got, p, c.Text)

@@ -117,7 +117,7 @@ func (s *baseSet) testDryRun(t *testing.T) {
 	for _, want := range []string{
 		"vmadm create <<'END'\n{", `"alias": "proto-minimal-64-lts-24.4.1-`, `"max_physical_memory": 512`, `"nic_tag": "admin"`, `"dhcp"`,
 		"# put into the zone: /var/tmp/basesetup/bootstrap-2024Q4-x86_64.tar.gz: ", "'/usr/bin/bash /root/customize/first'\n",
-		"# packages added by it: mozilla-rootcerts-openssl ", "# files: sshd\n", "'/usr/bin/bash /root/customize/second'\n",
+		"# packages added by it: mozilla-rootcerts-openssl ", "# edit sshd\n", "'/usr/bin/bash /root/customize/second'\n",
 		"imagetools create-image -o " + s.output + " minimal-64-lts-24.4.1 ", "vmadm delete ",
 	} {
 		if err != nil || !strings.Contains(string(out), want) {
@@ -134,7 +134,7 @@ func (s *baseSet) testDryRun(t *testing.T) {
 
 // testInterrupted interrupts it in the zone of the second image, and kills programs that it runs.
 func (s *baseSet) testInterrupted(t *testing.T) {
-	for _, step := range []string{"base-64-lts-24.4.1: zone", "overlay", "zone: packages", "files: sshd", "zone: users", "zone: prepare", "prepare: "} {
+	for _, step := range []string{"base-64-lts-24.4.1: zone", "overlay", "zone: packages", "edit sshd", "zone: users", "zone: prepare", "prepare: "} {
 		said, status := runUntil(t, s.command(), step, interrupt)
 		if status != 130 || !strings.Contains(said, "interrupted; no zone was left behind, and images that are done stay") {
 			t.Errorf("%s: %d, %s", step, status, said)

@@ -128,7 +128,7 @@ func TestInterruptedInstall(t *testing.T) {
 			if files, err := os.ReadDir(tmp); err != nil || len(files) > 0 {
 				t.Errorf("%s: temporary files are left: %v, %v", step, files, err)
 			}
-			if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "overlay: hand-in") {
+			if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "hand-in\n") {
 				t.Errorf("%s: the log: %v\n%s", step, err, text)
 			}
 		}

@@ -9,20 +9,16 @@ import (
 	"imagetools/base"
 	"imagetools/customize"
 	"imagetools/rootfs"
+	"imagetools/rootfs/edit"
 	"imagetools/rootfs/rootfstest"
 	"imagetools/tree"
 )
 
-// step runs one step of a base image.
-func step(t *testing.T, root *rootfs.FS, name string, opts customize.Options) ([]customize.Change, error) {
+// step runs one part of a base image's edits.
+func step(t *testing.T, root *rootfs.FS, name string, opts customize.Options) ([]edit.Change, error) {
 	t.Helper()
-	for _, s := range customize.Steps() {
-		if s.Name == name {
-			return s.Run(root, baseImage(t), opts)
-		}
-	}
-	t.Fatalf("no step %s", name)
-	return nil, nil
+	report, err := do(t, root, baseImage(t), opts, name)
+	return report.Changes, err
 }
 
 func baseImage(t *testing.T) *base.Image {
@@ -103,12 +99,12 @@ Software Installation:suser:cmd:::/opt/local/sbin/pkg_info:uid=0
 // Users that are there and are others, and groups that are not, are faults.
 func TestUserFaults(t *testing.T) {
 	for _, tt := range []struct{ file, content, want string }{
-		{"etc/passwd", "root:x:0:0::/:\nadmin:x:101:10::/:\n", `step users: "/etc/passwd" line 2: "admin" should have number 100`},
-		{"etc/group", "staff::10:\n_pkgsrc::998:\n", `step users: "/etc/group" line 2: "_pkgsrc" should have number 999`},
-		{"etc/passwd", "admin:\n", `step users: "/etc/passwd" line 1: "admin" should have number 100`},
-		{"etc/group", "root::0:\n", `step users: "/etc/group": there is no group "staff"`},
-		{"etc/group", "staff::x:\n", `step users: "/etc/group" line 1: group "staff" has no number`},
-		{"etc/group", "staff::4294967296:\n", `step users: "/etc/group" line 1: group "staff" has no number`},
+		{"etc/passwd", "root:x:0:0::/:\nadmin:x:101:10::/:\n", `edit step users: "/etc/passwd" line 2: "admin" should have number 100`},
+		{"etc/group", "staff::10:\n_pkgsrc::998:\n", `edit step users: "/etc/group" line 2: "_pkgsrc" should have number 999`},
+		{"etc/passwd", "admin:\n", `edit step users: "/etc/passwd" line 1: "admin" should have number 100`},
+		{"etc/group", "root::0:\n", `edit step users: "/etc/group": there is no group "staff"`},
+		{"etc/group", "staff::x:\n", `edit step users: "/etc/group" line 1: group "staff" has no number`},
+		{"etc/group", "staff::4294967296:\n", `edit step users: "/etc/group" line 1: group "staff" has no number`},
 	} {
 		root := rootfstest.NewTree(t)
 		a, err := txtar.ParseFile("testdata/seed.txtar")
@@ -168,7 +164,7 @@ func TestModeAlone(t *testing.T) {
 	check(t, err)
 	var got []string
 	for _, c := range changes {
-		got = append(got, c.String())
+		got = append(got, c.Path+": "+c.Text)
 	}
 	if want := path + ": owner 0:0|" + path + ": mode 0440"; strings.Join(got, "|") != want {
 		t.Errorf("changes %q, want %s", got, want)
