@@ -13,7 +13,7 @@ import (
 
 	"imagetools/fault"
 	"imagetools/host"
-	"imagetools/overlay"
+	"imagetools/rootfs/overlay"
 	"imagetools/source/content"
 	"imagetools/tree"
 	"imagetools/tree/source"

@@ -10,8 +10,8 @@ import (
 	"testing"
 
 	"imagetools/base"
-	"imagetools/overlay"
 	"imagetools/rootfs"
+	"imagetools/rootfs/overlay"
 	"imagetools/tree"
 	"imagetools/tree/todir"
 )

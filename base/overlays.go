@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"imagetools/overlay"
 	"imagetools/rootfs/edit"
+	"imagetools/rootfs/overlay"
 )
 
 // Overlays is the [edit.Step] that copies directories of a user into a root. Those in the layout of

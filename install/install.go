@@ -12,9 +12,9 @@ import (
 	"imagetools/base"
 	"imagetools/customize"
 	"imagetools/host"
-	"imagetools/overlay"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
+	"imagetools/rootfs/overlay"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )

@@ -16,8 +16,8 @@ import (
 	"imagetools/install"
 	"imagetools/internal/cli"
 	"imagetools/internal/plain"
-	"imagetools/overlay"
 	"imagetools/rootfs/edit"
+	"imagetools/rootfs/overlay"
 )
 
 // baseFlags are the flags of commands that make base images.

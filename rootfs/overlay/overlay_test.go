@@ -12,8 +12,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"imagetools/overlay"
 	"imagetools/rootfs"
+	"imagetools/rootfs/overlay"
 	"imagetools/tree"
 	"imagetools/tree/source"
 	"imagetools/tree/todir"

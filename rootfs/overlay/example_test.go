@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"testing/fstest"
 
-	"imagetools/overlay"
 	"imagetools/rootfs"
+	"imagetools/rootfs/overlay"
 	"imagetools/tree"
 )
 
