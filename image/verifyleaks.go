@@ -3,7 +3,7 @@ package image
 import (
 	"math"
 
-	"imagetools/prepare"
+	"imagetools/rootfs/prepare"
 	"imagetools/zfs/zpl"
 )
 

@@ -5,9 +5,9 @@ import (
 
 	"imagetools/base"
 	"imagetools/host"
-	"imagetools/prepare"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
+	"imagetools/rootfs/prepare"
 )
 
 // handIn puts the bootstrap, and certificates, where the first script looks for them.

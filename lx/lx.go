@@ -27,8 +27,8 @@ import (
 	"slices"
 	"strings"
 
-	"imagetools/prepare"
 	"imagetools/rootfs/edit"
+	"imagetools/rootfs/prepare"
 )
 
 // Auto has the root tell its profile.

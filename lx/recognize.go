@@ -3,8 +3,8 @@ package lx
 import (
 	"errors"
 
-	"imagetools/prepare"
 	"imagetools/rootfs"
+	"imagetools/rootfs/prepare"
 )
 
 // Recognize tells by its files whether a root is that of a Linux, and of which. If nothing tells,

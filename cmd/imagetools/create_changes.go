@@ -16,9 +16,9 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
-	"imagetools/prepare"
 	"imagetools/rootfs/edit"
 	"imagetools/rootfs/overlay"
+	"imagetools/rootfs/prepare"
 	"imagetools/tree"
 )
 

@@ -12,8 +12,8 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/lx"
 	"imagetools/manifest"
-	"imagetools/prepare"
 	"imagetools/rootfs"
+	"imagetools/rootfs/prepare"
 	"imagetools/tree"
 )
 

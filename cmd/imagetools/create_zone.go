@@ -14,7 +14,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
-	"imagetools/prepare"
+	"imagetools/rootfs/prepare"
 )
 
 // zoneTypes is what a machine of each brand makes an image of.

@@ -14,7 +14,7 @@ import (
 
 	"imagetools/image"
 	"imagetools/internal/cli"
-	"imagetools/prepare"
+	"imagetools/rootfs/prepare"
 )
 
 type prepareOptions struct {

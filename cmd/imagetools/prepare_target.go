@@ -12,10 +12,10 @@ import (
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
 	"imagetools/manifest"
-	"imagetools/prepare"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
 	"imagetools/rootfs/folder"
+	"imagetools/rootfs/prepare"
 	"imagetools/source/content"
 	"imagetools/tree"
 )

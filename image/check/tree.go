@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"imagetools/prepare"
+	"imagetools/rootfs/prepare"
 	"imagetools/tree"
 )
 

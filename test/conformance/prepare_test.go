@@ -3,8 +3,8 @@ package conformance
 import (
 	"testing"
 
-	"imagetools/prepare"
 	"imagetools/rootfs"
+	"imagetools/rootfs/prepare"
 	"imagetools/tree"
 	"imagetools/tree/fromtar"
 )

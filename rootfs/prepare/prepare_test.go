@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"imagetools/prepare"
 	"imagetools/rootfs"
+	"imagetools/rootfs/prepare"
 	"imagetools/tree"
 )
 
