@@ -13,8 +13,8 @@ import (
 
 	"imagetools/image"
 	"imagetools/internal/cli"
-	"imagetools/lx"
 	"imagetools/manifest"
+	"imagetools/rootfs/lx"
 )
 
 // lxOptions are the flags for the roots of lx images.

@@ -10,9 +10,9 @@ import (
 	"imagetools/host"
 	"imagetools/image"
 	"imagetools/internal/cli"
-	"imagetools/lx"
 	"imagetools/manifest"
 	"imagetools/rootfs"
+	"imagetools/rootfs/lx"
 	"imagetools/rootfs/prepare"
 	"imagetools/tree"
 )

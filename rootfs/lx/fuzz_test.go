@@ -6,8 +6,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"imagetools/lx"
 	"imagetools/rootfs"
+	"imagetools/rootfs/lx"
 	"imagetools/rootfs/rootfstest"
 	"imagetools/tree"
 )

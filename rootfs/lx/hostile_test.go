@@ -9,8 +9,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"imagetools/lx"
 	"imagetools/rootfs"
+	"imagetools/rootfs/lx"
 	"imagetools/rootfs/rootfstest"
 )
 

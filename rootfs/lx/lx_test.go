@@ -11,9 +11,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"imagetools/lx"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
+	"imagetools/rootfs/lx"
 	"imagetools/rootfs/rootfstest"
 )
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"imagetools/lx"
+	"imagetools/rootfs/lx"
 	"imagetools/rootfs/rootfstest"
 )
 
