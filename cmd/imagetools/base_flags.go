@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"imagetools/base"
-	"imagetools/install"
+	"imagetools/base/zone"
 	"imagetools/internal/cli"
 	"imagetools/internal/plain"
 	"imagetools/rootfs/edit"
@@ -28,7 +28,7 @@ type baseFlags struct {
 	JSON, DryRun              bool
 
 	cacert []byte
-	kits   map[string]*install.Kit // by where they are from
+	kits   map[string]*zone.Kit // by where they are from
 }
 
 func (o *baseFlags) addFlags(f *pflag.FlagSet) {
@@ -55,7 +55,7 @@ func (o *baseFlags) check() (err error) {
 		return cli.Usagef("--bootstrap %q: bootstraps are fetched over https alone", o.Bootstrap)
 	}
 	if o.CACert != "" {
-		o.cacert, err = install.ReadCACert(o.CACert)
+		o.cacert, err = zone.ReadCACert(o.CACert)
 	}
 	return err
 }
@@ -66,7 +66,7 @@ func (o *baseFlags) layers(ctx context.Context, img *base.Image) ([]*overlay.Lay
 }
 
 // kit returns the bootstrap for an image: one that was fetched before, if it is the same.
-func (o *baseFlags) kit(ctx context.Context, env *cli.Env, img *base.Image) (*install.Kit, error) {
+func (o *baseFlags) kit(ctx context.Context, env *cli.Env, img *base.Image) (*zone.Kit, error) {
 	from := o.Bootstrap
 	if from == "" {
 		from = img.BootstrapURL()
@@ -74,13 +74,13 @@ func (o *baseFlags) kit(ctx context.Context, env *cli.Env, img *base.Image) (*in
 	if k := o.kits[from]; k != nil {
 		return k, nil
 	}
-	var k *install.Kit
+	var k *zone.Kit
 	var err error
 	switch {
 	case !strings.HasPrefix(from, "https://"):
-		k, err = install.OpenKit(ctx, from, o.SHA256)
+		k, err = zone.OpenKit(ctx, from, o.SHA256)
 	case o.DryRun:
-		return &install.Kit{Source: from}, nil
+		return &zone.Kit{Source: from}, nil
 	default:
 		k, err = o.fetch(ctx, env, from)
 	}
@@ -88,16 +88,16 @@ func (o *baseFlags) kit(ctx context.Context, env *cli.Env, img *base.Image) (*in
 		return nil, err
 	}
 	if o.kits == nil {
-		o.kits = map[string]*install.Kit{}
+		o.kits = map[string]*zone.Kit{}
 	}
 	o.kits[from] = k
 	return k, nil
 }
 
-func (o *baseFlags) fetch(ctx context.Context, env *cli.Env, url string) (*install.Kit, error) {
+func (o *baseFlags) fetch(ctx context.Context, env *cli.Env, url string) (*zone.Kit, error) {
 	progress := env.NewProgress(o.Quiet)
 	defer progress.Finish()
-	f := install.Fetch{URL: url, SHA256: o.SHA256, CACert: o.cacert, Progress: func(done, total int64) {
+	f := zone.Fetch{URL: url, SHA256: o.SHA256, CACert: o.cacert, Progress: func(done, total int64) {
 		progress.Update("bootstrap", done, total)
 	}}
 	k, err := f.Get(ctx)
@@ -126,7 +126,7 @@ func (o *baseFlags) close() error {
 }
 
 // watch has the steps of an installation told.
-func (o *baseFlags) watch(env *cli.Env, in *install.Install) {
+func (o *baseFlags) watch(env *cli.Env, in *zone.Install) {
 	if !o.Quiet {
 		in.Watch = o.tell(env)
 	}
@@ -141,7 +141,7 @@ func (o *baseFlags) tell(env *cli.Env) edit.Watch {
 	return edit.Watch{
 		Change: func(c edit.Change) { changes = append(changes, c) },
 		Done: func(d edit.Done) {
-			if d.By == install.InZone {
+			if d.By == zone.InZone {
 				fmt.Fprintf(env.Stderr, "%s: %s\n", d.By, d.Step)
 				return
 			}

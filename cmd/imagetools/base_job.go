@@ -15,10 +15,10 @@ import (
 	"github.com/google/uuid"
 
 	"imagetools/base"
+	"imagetools/base/zone"
 	"imagetools/compress"
 	"imagetools/host"
 	"imagetools/image"
-	"imagetools/install"
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
 	"imagetools/manifest"
@@ -153,12 +153,12 @@ func (o *baseImagesOptions) build(ctx context.Context, env *cli.Env, h *host.Hos
 }
 
 // describe writes what would be done in the zone and with it.
-func (o *baseImagesOptions) describe(ctx context.Context, env *cli.Env, h *host.Host, j *baseJob, zone string) error {
-	in := &install.Install{Host: h, Image: j.img, Zone: zone, CACert: o.cacert, Kit: func(ctx context.Context) (*install.Kit, error) { return o.kit(ctx, env, j.img) }}
+func (o *baseImagesOptions) describe(ctx context.Context, env *cli.Env, h *host.Host, j *baseJob, id string) error {
+	in := &zone.Install{Host: h, Image: j.img, Zone: id, CACert: o.cacert, Kit: func(ctx context.Context) (*zone.Kit, error) { return o.kit(ctx, env, j.img) }}
 	if err := in.Describe(ctx, env.Stdout); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(env.Stdout, "imagetools create-image -o %s %s %s\n", shell.Quote(o.Output), shell.Quote(j.nameVersion()), zone)
+	_, err := fmt.Fprintf(env.Stdout, "imagetools create-image -o %s %s %s\n", shell.Quote(o.Output), shell.Quote(j.nameVersion()), id)
 	return err
 }
 

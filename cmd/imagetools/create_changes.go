@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"imagetools/base"
-	"imagetools/customize"
+	"imagetools/base/edits"
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
@@ -49,7 +49,7 @@ func (o *changeOptions) wantsList() bool { return slices.Contains(o.Edits, editL
 // listEdits lists the steps of --edit.
 func listEdits(env *cli.Env) error {
 	var b strings.Builder
-	for _, p := range customize.Parts() {
+	for _, p := range edits.Parts() {
 		fmt.Fprintf(&b, "%-18s %s\n", p.Name, p.What)
 	}
 	_, err := io.WriteString(env.Stdout, b.String())
@@ -109,7 +109,7 @@ func (o *changeOptions) variables() (map[string]string, error) {
 func (o *changeOptions) edits() (config string, steps []string, err error) {
 	var faults []error
 	for _, s := range o.Edits {
-		if customize.IsPart(s) {
+		if edits.IsPart(s) {
 			steps = append(steps, s)
 			continue
 		}
@@ -140,7 +140,7 @@ func (o *changeOptions) steps() (steps []edit.Step, err error) {
 		steps = append(steps, &base.Overlays{Which: which, Dirs: o.Overlays, Keep: o.Keep})
 	}
 	if len(o.Edits) > 0 {
-		steps = append(steps, &customize.Step{Which: which, Parts: parts})
+		steps = append(steps, &edits.Step{Which: which, Parts: parts})
 	}
 	if o.Prepare {
 		find, err := (&prepareOptions{Addresses: o.Addresses}).finderOptions()

@@ -8,8 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"imagetools/base"
+	"imagetools/base/zone"
 	"imagetools/host"
-	"imagetools/install"
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
 	"imagetools/rootfs/edit"
@@ -88,7 +88,7 @@ func runInstallBase(ctx context.Context, env *cli.Env, opts *installBaseOptions)
 	}
 	img := base.Standard.Image(config)
 	result, err := opts.install(ctx, env, h, img, opts.Zone, opts.Log)
-	if _, ok := errors.AsType[*install.UnfinishedError](err); ok {
+	if _, ok := errors.AsType[*zone.UnfinishedError](err); ok {
 		err = cli.Hint(err, "the zone stays as it was; once the cause is mended, the same command goes on")
 	}
 	if err != nil || opts.DryRun {
@@ -98,7 +98,7 @@ func runInstallBase(ctx context.Context, env *cli.Env, opts *installBaseOptions)
 }
 
 // install makes a zone into that of an image, with a log in a file.
-func (o *baseFlags) install(ctx context.Context, env *cli.Env, h *host.Host, img *base.Image, zone, log string) (*install.Result, error) {
+func (o *baseFlags) install(ctx context.Context, env *cli.Env, h *host.Host, img *base.Image, name, log string) (*zone.Result, error) {
 	layers, notes, err := o.layers(ctx, img)
 	if err != nil {
 		return nil, err
@@ -108,16 +108,16 @@ func (o *baseFlags) install(ctx context.Context, env *cli.Env, h *host.Host, img
 			fmt.Fprintf(env.Stderr, "note: %s\n", printable(n))
 		}
 	}
-	in := &install.Install{
-		Host: h, Image: img, Zone: zone, CACert: o.cacert, Layers: layers, Keep: o.Keep,
-		Kit:  func(ctx context.Context) (*install.Kit, error) { return o.kit(ctx, env, img) },
+	in := &zone.Install{
+		Host: h, Image: img, Zone: name, CACert: o.cacert, Layers: layers, Keep: o.Keep,
+		Kit:  func(ctx context.Context) (*zone.Kit, error) { return o.kit(ctx, env, img) },
 		Warn: func(text string) { env.Warnf("%s", printable(text)) },
 	}
 	o.watch(env, in)
 	if o.DryRun {
 		return in.Run(ctx)
 	}
-	l, err := openLog(log, "install-base-"+zone+".log")
+	l, err := openLog(log, "install-base-"+name+".log")
 	if err != nil {
 		return nil, err
 	}
@@ -128,18 +128,18 @@ func (o *baseFlags) install(ctx context.Context, env *cli.Env, h *host.Host, img
 
 // installedBase is the answer of install-base --json. Fields are only ever added.
 type installedBase struct {
-	Zone      string       `json:"zone"`
-	Config    string       `json:"config"`
-	Name      string       `json:"name"`
-	Release   string       `json:"release"`
-	Packages  []string     `json:"packages"`
-	Bootstrap *install.Kit `json:"bootstrap"`
-	Then      string       `json:"create_image"` // command that makes the image
-	Warnings  []string     `json:"warnings"`
+	Zone      string    `json:"zone"`
+	Config    string    `json:"config"`
+	Name      string    `json:"name"`
+	Release   string    `json:"release"`
+	Packages  []string  `json:"packages"`
+	Bootstrap *zone.Kit `json:"bootstrap"`
+	Then      string    `json:"create_image"` // command that makes the image
+	Warnings  []string  `json:"warnings"`
 	*edit.Report
 }
 
-func (o *installBaseOptions) printInstalled(env *cli.Env, img *base.Image, result *install.Result) error {
+func (o *installBaseOptions) printInstalled(env *cli.Env, img *base.Image, result *zone.Result) error {
 	then := "imagetools create-image " + shell.Quote(img.Name+"-"+img.Release) + " " + shell.Quote(result.Zone.Name)
 	if o.JSON {
 		return printJSON(env.Stdout, installedBase{

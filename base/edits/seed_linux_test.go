@@ -1,4 +1,4 @@
-package customize_test
+package edits_test
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"imagetools/base"
-	"imagetools/customize"
+	"imagetools/base/edits"
 	"imagetools/internal/required"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
@@ -85,7 +85,7 @@ func TestEachPartTwice(t *testing.T) {
 			image(t, "2024Q4-x86_64", "pkgbuild", "24.4.0"),
 			image(t, "2013Q2-sngl", "base", "13.2.0"),
 		} {
-			for _, part := range customize.Parts() {
+			for _, part := range edits.Parts() {
 				t.Run(state.name+"/"+img.Arch+"/"+part.Name, func(t *testing.T) {
 					root := realSeed(t)
 					for _, path := range edited {
@@ -93,7 +93,7 @@ func TestEachPartTwice(t *testing.T) {
 						check(t, err)
 						check(t, root.WriteFile(path, state.change(data), nil))
 					}
-					opts := customize.Options{Packages: []string{"postfix", "git-base"}}
+					opts := edits.Options{Packages: []string{"postfix", "git-base"}}
 					_, before := rootfstest.Snapshot(t, root)
 					first, err := do(t, root, img, opts, part.Name)
 					check(t, err)
@@ -141,7 +141,7 @@ func told(t *testing.T, before, after []txtar.File, changes []edit.Change) {
 func TestRealFiles(t *testing.T) {
 	root := realSeed(t)
 	_, before := rootfstest.Snapshot(t, root)
-	_, err := run(t, root, image(t, "2024Q4-x86_64", "base", "24.4.0"), customize.Options{})
+	_, err := run(t, root, image(t, "2024Q4-x86_64", "base", "24.4.0"), edits.Options{})
 	check(t, err)
 	const path = "/usr/local/sbin:/usr/local/bin:/opt/local/sbin:/opt/local/bin:/usr/sbin:/usr/bin:/sbin"
 	hup := ` -C 5 -a 'kill -HUP ` + "`cat /var/run/*syslog*.pid`" + `' -s 100m`
@@ -226,7 +226,7 @@ func TestWithOverlay(t *testing.T) {
 	plan, err := overlay.NewPlan(root, layers, overlay.Options{Vars: img.Variables})
 	check(t, err)
 	check(t, plan.Apply(t.Context(), func(overlay.Change) {}))
-	_, err = run(t, root, img, customize.Options{Packages: []string{"postfix"}})
+	_, err = run(t, root, img, edits.Options{Packages: []string{"postfix"}})
 	check(t, err)
 
 	for _, tt := range []struct {

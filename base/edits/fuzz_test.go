@@ -1,11 +1,11 @@
-package customize_test
+package edits_test
 
 import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"imagetools/customize"
+	"imagetools/base/edits"
 	"imagetools/rootfs"
 	"imagetools/rootfs/rootfstest"
 	"imagetools/tree"
@@ -22,7 +22,7 @@ func FuzzSteps(f *testing.F) {
 		}
 		a.Files = append(a.Files, part.Files...)
 	}
-	parts := customize.Parts()
+	parts := edits.Parts()
 	for i := range parts {
 		for _, file := range a.Files {
 			f.Add(file.Data, byte(i))
@@ -37,7 +37,7 @@ func FuzzSteps(f *testing.F) {
 		for _, path := range edited {
 			check(t, root.WriteFile(path, data, nil))
 		}
-		img, opts := baseImage(t), customize.Options{Packages: []string{"postfix"}}
+		img, opts := baseImage(t), edits.Options{Packages: []string{"postfix"}}
 		if _, err := do(t, root, img, opts, p.Name); err != nil {
 			if p.Name != "users" {
 				t.Fatal(err)

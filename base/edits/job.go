@@ -1,4 +1,4 @@
-package customize
+package edits
 
 import (
 	"slices"

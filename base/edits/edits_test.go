@@ -1,4 +1,4 @@
-package customize_test
+package edits_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"imagetools/base"
-	"imagetools/customize"
+	"imagetools/base/edits"
 	"imagetools/internal/cli"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
@@ -48,13 +48,13 @@ func check(t *testing.T, err error) {
 }
 
 // do runs a step on a root.
-func do(t *testing.T, root *rootfs.FS, img *base.Image, opts customize.Options, parts ...string) (*edit.Report, error) {
+func do(t *testing.T, root *rootfs.FS, img *base.Image, opts edits.Options, parts ...string) (*edit.Report, error) {
 	t.Helper()
-	return edit.Run(t.Context(), &edit.Root{FS: root}, edit.Watch{}, &customize.Step{Which: base.Which{Image: img}, Options: opts, Parts: parts})
+	return edit.Run(t.Context(), &edit.Root{FS: root}, edit.Watch{}, &edits.Step{Which: base.Which{Image: img}, Options: opts, Parts: parts})
 }
 
 // run does all parts, and returns what they report.
-func run(t *testing.T, root *rootfs.FS, img *base.Image, opts customize.Options) (said string, err error) {
+func run(t *testing.T, root *rootfs.FS, img *base.Image, opts edits.Options) (said string, err error) {
 	t.Helper()
 	report, err := do(t, root, img, opts)
 	var b strings.Builder
@@ -97,9 +97,9 @@ func TestGolden(t *testing.T) {
 				}
 				_, before := rootfstest.Snapshot(t, root)
 				img := image(t, tt.config, tt.name, tt.release)
-				packages, err := customize.Installed(root, img)
+				packages, err := edits.Installed(root, img)
 				check(t, err)
-				opts := customize.Options{Zone: tt.zone, Packages: packages}
+				opts := edits.Options{Zone: tt.zone, Packages: packages}
 
 				said, err := run(t, root, img, opts)
 				check(t, err)
@@ -124,7 +124,7 @@ func TestMissingFiles(t *testing.T) {
 	img := image(t, "2024Q4-x86_64", "base", "24.4.0")
 	root := rootfstest.NewTree(t)
 	rootfstest.Fill(t, root, []txtar.File{{Name: "etc/"}})
-	_, err := run(t, root, img, customize.Options{Packages: []string{"postfix"}})
+	_, err := run(t, root, img, edits.Options{Packages: []string{"postfix"}})
 	if err == nil {
 		t.Fatal("an empty root is customised")
 	}
@@ -156,7 +156,7 @@ func TestInterrupted(t *testing.T) {
 		} else if d.Step != "sshd" && d.Step != "locale" {
 			t.Errorf("part %s after the end", d.Step)
 		}
-	}}, &customize.Step{Which: base.Which{Image: image(t, "2024Q4-x86_64", "base", "24.4.0")}})
+	}}, &edits.Step{Which: base.Which{Image: image(t, "2024Q4-x86_64", "base", "24.4.0")}})
 	if ctx.Err() == nil || !strings.HasSuffix(fmt.Sprint(err), "context canceled") {
 		t.Errorf("the error is %v", err)
 	}

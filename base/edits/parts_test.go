@@ -1,4 +1,4 @@
-package customize_test
+package edits_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"imagetools/base"
-	"imagetools/customize"
+	"imagetools/base/edits"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
 	"imagetools/rootfs/rootfstest"
@@ -15,7 +15,7 @@ import (
 )
 
 // step runs one part of a base image's edits.
-func step(t *testing.T, root *rootfs.FS, name string, opts customize.Options) ([]edit.Change, error) {
+func step(t *testing.T, root *rootfs.FS, name string, opts edits.Options) ([]edit.Change, error) {
 	t.Helper()
 	report, err := do(t, root, baseImage(t), opts, name)
 	return report.Changes, err
@@ -86,7 +86,7 @@ Software Installation:suser:cmd:::/opt/local/sbin/pkg_info:uid=0
 			rootfstest.Fill(t, root, a.Files)
 			check(t, root.WriteFile(tt.file, []byte(tt.before), nil))
 			for range 2 {
-				_, err := step(t, root, tt.step, customize.Options{})
+				_, err := step(t, root, tt.step, edits.Options{})
 				check(t, err)
 				if got := read(t, root, tt.file); got != tt.after {
 					t.Fatalf("%q becomes\n%s\nwant\n%s", tt.before, got, tt.after)
@@ -111,7 +111,7 @@ func TestUserFaults(t *testing.T) {
 		check(t, err)
 		rootfstest.Fill(t, root, a.Files)
 		check(t, root.WriteFile(tt.file, []byte(tt.content), nil))
-		if _, err := step(t, root, "users", customize.Options{}); err == nil || err.Error() != tt.want {
+		if _, err := step(t, root, "users", edits.Options{}); err == nil || err.Error() != tt.want {
 			t.Errorf("%q: %v, want %s", tt.content, err, tt.want)
 		}
 		if got := read(t, root, tt.file); got != tt.content {
@@ -133,7 +133,7 @@ func TestSkeletonInPlaces(t *testing.T) {
 		{Name: "root/.link", Data: []byte("a file\n")},
 		{Name: "etc/passwd", Data: []byte("root:x:0:0::/:\n")},
 	})
-	_, err := step(t, root, "skeleton", customize.Options{})
+	_, err := step(t, root, "skeleton", edits.Options{})
 	check(t, err)
 	if got := read(t, root, "etc/passwd"); got != "root:x:0:0::/:\n" {
 		t.Errorf("through the link of .profile, /etc/passwd became %q", got)
@@ -155,12 +155,12 @@ func TestSkeletonInPlaces(t *testing.T) {
 func TestModeAlone(t *testing.T) {
 	root := rootfstest.NewTree(t)
 	rootfstest.Fill(t, root, []txtar.File{{Name: "opt/local/etc/"}})
-	_, err := step(t, root, "sudoers", customize.Options{})
+	_, err := step(t, root, "sudoers", edits.Options{})
 	check(t, err)
 	const path = "/opt/local/etc/sudoers.d/admin"
 	check(t, root.Chmod(path, 0o666))
 	check(t, root.Chown(path, 5, 6))
-	changes, err := step(t, root, "sudoers", customize.Options{})
+	changes, err := step(t, root, "sudoers", edits.Options{})
 	check(t, err)
 	var got []string
 	for _, c := range changes {
@@ -190,7 +190,7 @@ func TestInstalled(t *testing.T) {
 		for _, name := range tt.files {
 			rootfstest.Fill(t, root, []txtar.File{{Name: name}})
 		}
-		got, err := customize.Installed(root, baseImage(t))
+		got, err := edits.Installed(root, baseImage(t))
 		if err != nil || strings.Join(got, " ") != tt.want {
 			t.Errorf("%q: %q, %v, want %s", tt.files, got, err, tt.want)
 		}

@@ -1,7 +1,7 @@
-// Package customize edits the files of a seed so that they are those of a base image: settings of
+// Package edits edits the files of a seed so that they are those of a base image: settings of
 // sshd, cron, su, syslog and postfix, what the image calls itself, skeletons, users.
 //
-//	report, err := edit.Run(ctx, root, edit.Watch{}, &customize.Step{Which: base.Which{Config: "2024Q4-x86_64"}})
+//	report, err := edit.Run(ctx, root, edit.Watch{}, &edits.Step{Which: base.Which{Config: "2024Q4-x86_64"}})
 //
 // It works on a zone that runs or is halted, on a directory and on a tree in memory alike. Every
 // part may be run again: it finds nothing to change then.
@@ -10,7 +10,7 @@
 // it. A setting that it edits need not.
 //
 // The parts and their values are those of the classic customise script.
-package customize
+package edits
 
 import (
 	"context"

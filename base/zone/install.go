@@ -1,4 +1,4 @@
-package install
+package zone
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"imagetools/base"
-	"imagetools/customize"
+	"imagetools/base/edits"
 	"imagetools/host"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
@@ -167,7 +167,7 @@ func (r *running) planOverlay(ctx context.Context) (*edit.Report, error) {
 // all is what changes the zone.
 func (r *running) all(ctx context.Context) (err error) {
 	r.result.Report, err = edit.Run(ctx, r.root, r.watch(), r.overlay, handIn{r}, firstScript{r},
-		&customize.Step{Which: base.Which{Image: r.Image}, Options: customize.Options{Zone: true}}, lastScript{r}, prepareZone{r})
+		&edits.Step{Which: base.Which{Image: r.Image}, Options: edits.Options{Zone: true}}, lastScript{r}, prepareZone{r})
 	return err
 }
 
@@ -247,8 +247,8 @@ func (in *Install) describe(ctx context.Context, w io.Writer, changes []edit.Cha
 		return err
 	}
 	fmt.Fprintf(&b, "# packages added by it: %s\n", strings.Join(in.Image.Packages, " "))
-	opts := customize.Options{Zone: true, Packages: in.Image.Packages}
-	for _, p := range customize.Parts() {
+	opts := edits.Options{Zone: true, Packages: in.Image.Packages}
+	for _, p := range edits.Parts() {
 		if p.Applies(in.Image, opts) {
 			fmt.Fprintf(&b, "# edit %s\n", p.Name)
 		}

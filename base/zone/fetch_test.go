@@ -1,4 +1,4 @@
-package install_test
+package zone_test
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"imagetools/install"
+	"imagetools/base/zone"
 	"imagetools/internal/cli"
 )
 
@@ -24,7 +24,7 @@ var content = append([]byte{0x1f, 0x8b}, bytes.Repeat([]byte("bootstrap of pkgsr
 
 // server answers with what handle does, given the number of the request, and returns the fetch
 // that asks it.
-func server(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, n int)) *install.Fetch {
+func server(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, n int)) *zone.Fetch {
 	t.Helper()
 	n := 0
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +33,7 @@ func server(t *testing.T, handle func(w http.ResponseWriter, r *http.Request, n 
 	}))
 	t.Cleanup(s.Close)
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	return &install.Fetch{URL: s.URL + "/bootstrap.tar.gz", CACert: cert, Dir: t.TempDir(), Pause: time.Millisecond}
+	return &zone.Fetch{URL: s.URL + "/bootstrap.tar.gz", CACert: cert, Dir: t.TempDir(), Pause: time.Millisecond}
 }
 
 func digest(data []byte) string {
@@ -42,7 +42,7 @@ func digest(data []byte) string {
 }
 
 // left checks what is in the folder of a fetch.
-func left(t *testing.T, f *install.Fetch, want int) {
+func left(t *testing.T, f *zone.Fetch, want int) {
 	t.Helper()
 	files, err := os.ReadDir(f.Dir)
 	if err != nil || len(files) != want {
@@ -161,12 +161,12 @@ func TestFetch(t *testing.T) {
 func TestFetchFails(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		change func(f *install.Fetch)
+		change func(f *zone.Fetch)
 		handle func(w http.ResponseWriter, r *http.Request, n int)
 		want   string // "|" before a hint
 		tries  int
 	}{
-		{"digest", func(f *install.Fetch) { f.SHA256 = strings.Repeat("0", 64) }, nil, "SHA-256 is " + digest(content) + ", not 000", 1},
+		{"digest", func(f *zone.Fetch) { f.SHA256 = strings.Repeat("0", 64) }, nil, "SHA-256 is " + digest(content) + ", not 000", 1},
 		{"no gzip", nil, func(w http.ResponseWriter, _ *http.Request, _ int) { w.Write([]byte("<html>")) }, "it is not compressed by gzip|the kits", 1},
 		{"empty", nil, func(http.ResponseWriter, *http.Request, int) {}, "it is not compressed by gzip", 1},
 		{"not there", nil, func(w http.ResponseWriter, r *http.Request, _ int) { http.NotFound(w, r) }, `the server answers "404 Not Found"|-d gives the date`, 1},
@@ -181,10 +181,10 @@ func TestFetchFails(t *testing.T) {
 			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
 		}, `it leads away from https, to "http://127.0.0.1:1/"`, 1},
 		{"round and round", nil, func(w http.ResponseWriter, r *http.Request, _ int) { http.Redirect(w, r, "/", http.StatusFound) }, "without end", 10},
-		{"not trusted", func(f *install.Fetch) { f.CACert = nil }, nil, "certificate|--cacert FILE", 0},
-		{"no certificates", func(f *install.Fetch) { f.CACert = []byte("none") }, nil, "root certificates: none of them is one", 0},
-		{"http", func(f *install.Fetch) { f.URL = "http://localhost/x" }, nil, `bootstrap "http://localhost/x": this is no https URL`, 0},
-		{"no folder", func(f *install.Fetch) { f.URL += "/x"; os.Remove(f.Dir); os.WriteFile(f.Dir, nil, 0o600) }, nil, "not a directory", 0},
+		{"not trusted", func(f *zone.Fetch) { f.CACert = nil }, nil, "certificate|--cacert FILE", 0},
+		{"no certificates", func(f *zone.Fetch) { f.CACert = []byte("none") }, nil, "root certificates: none of them is one", 0},
+		{"http", func(f *zone.Fetch) { f.URL = "http://localhost/x" }, nil, `bootstrap "http://localhost/x": this is no https URL`, 0},
+		{"no folder", func(f *zone.Fetch) { f.URL += "/x"; os.Remove(f.Dir); os.WriteFile(f.Dir, nil, 0o600) }, nil, "not a directory", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tries := 0

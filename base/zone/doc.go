@@ -1,8 +1,8 @@
-// Package install makes the zone of a seed the zone of a base image: it lays the overlay over
+// Package zone makes the zone of a seed the zone of a base image: it lays the overlay over
 // it, runs the scripts of package base in it, edits its files, and leaves it halted and prepared.
 //
-//	in := &install.Install{Host: h, Image: img, Zone: zone, Kit: func(ctx context.Context) (*install.Kit, error) {
-//		return (&install.Fetch{URL: img.BootstrapURL()}).Get(ctx)
+//	in := &zone.Install{Host: h, Image: img, Zone: name, Kit: func(ctx context.Context) (*zone.Kit, error) {
+//		return (&zone.Fetch{URL: img.BootstrapURL()}).Get(ctx)
 //	}}
 //	result, err := in.Run(ctx)
 //
@@ -18,4 +18,4 @@
 // # Limits
 //
 // Interrupted, zlogin is ended. What it started in the zone goes on until that is halted.
-package install
+package zone

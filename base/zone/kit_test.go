@@ -1,4 +1,4 @@
-package install_test
+package zone_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"imagetools/install"
+	"imagetools/base/zone"
 )
 
 func TestOpenKit(t *testing.T) {
@@ -32,7 +32,7 @@ func TestOpenKit(t *testing.T) {
 		{".", "", "not a regular file"},
 		{"none", "", "no such file"},
 	} {
-		k, err := install.OpenKit(t.Context(), path(tt.name), tt.digest)
+		k, err := zone.OpenKit(t.Context(), path(tt.name), tt.digest)
 		if tt.want == "" {
 			if err != nil || k.Size != int64(len(content)) || k.SHA256 != digest(content) || k.Close() != nil {
 				t.Errorf("%s: %+v, %v", tt.name, k, err)
@@ -48,7 +48,7 @@ func TestOpenKit(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := install.OpenKit(ctx, path("kit"), ""); !errors.Is(err, context.Canceled) {
+	if _, err := zone.OpenKit(ctx, path("kit"), ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
@@ -64,12 +64,12 @@ func TestReadCACert(t *testing.T) {
 		if err := os.WriteFile(path, []byte(tt.text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		data, err := install.ReadCACert(path)
+		data, err := zone.ReadCACert(path)
 		if tt.want == "" && (err != nil || string(data) != tt.text) || tt.want != "" && (data != nil || err == nil || !strings.Contains(err.Error(), tt.want)) {
 			t.Errorf("%s: %d bytes, %v, want %s", name, len(data), err, tt.want)
 		}
 	}
-	if _, err := install.ReadCACert(dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := zone.ReadCACert(dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Error(err)
 	}
 }
