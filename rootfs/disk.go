@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +25,7 @@ func OpenDir(path string) (*FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open root %q: %w", path, err)
 	}
-	d := &diskDir{fd: fd, euid: os.Geteuid()}
+	d := &diskDir{fd: fd, euid: os.Geteuid(), left: &leftovers{}}
 	info, err := d.self()
 	if err != nil {
 		d.close()
@@ -43,9 +42,11 @@ const (
 
 // diskDir is a directory on disk, by its descriptor.
 type diskDir struct {
-	fd   int
-	name string
-	euid int
+	fd    int
+	name  string
+	above *diskDir // for messages; it may be closed
+	euid  int
+	left  *leftovers // of the whole root
 }
 
 // again repeats a system call that a signal interrupts.
@@ -166,7 +167,7 @@ func (d *diskDir) open(info Info) (directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &diskDir{fd: fd, name: info.Name, euid: d.euid}, nil
+	return &diskDir{fd: fd, name: info.Name, above: d, euid: d.euid, left: d.left}, nil
 }
 
 func (d *diskDir) read(info Info, limit int64) (_ []byte, err error) {
@@ -213,9 +214,6 @@ func (d *diskDir) remove(info Info) error {
 	}
 	return err
 }
-
-// tempName is a name for what gets its own when it is complete.
-func tempName() string { return TempPrefix + rand.Text() }
 
 // giveName renames a temporary file, replacing what is no directory.
 func (d *diskDir) giveName(temp, name string) error {

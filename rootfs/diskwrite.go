@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"imagetools/internal/durable"
 	"imagetools/tree"
 )
 
@@ -21,9 +22,14 @@ func (d *diskDir) write(name string, data []byte, attr Attr, old *Info) error {
 // replace makes a file under a temporary name and gives it name, with the attributes of old.
 // changed says that the content is not old's.
 func (d *diskDir) replace(name string, content io.Reader, attr Attr, old *Info, changed bool) error {
-	temp := tempName()
+	end, err := d.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	temp := durable.ChangeName(name)
 	var fd int
-	err := again(func() (err error) {
+	err = again(func() (err error) {
 		fd, err = unix.Openat(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 		return err
 	})
@@ -81,14 +87,22 @@ func (d *diskDir) copyAttrs(to *os.File, old Info, c changed) error {
 }
 
 func (d *diskDir) mkdir(name string, attr Attr) error {
-	if err := again(func() error { return unix.Mkdirat(d.fd, name, 0o700) }); err != nil {
+	end, err := d.begin()
+	if err != nil {
 		return err
 	}
-	err := d.ownDir(name, attr)
-	if err != nil {
-		err = errors.Join(err, again(func() error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }))
+	defer end()
+	temp := durable.ChangeName(name)
+	if err := again(func() error { return unix.Mkdirat(d.fd, temp, 0o700) }); err != nil {
+		return err
 	}
-	return err
+	if err = d.ownDir(temp, attr); err == nil {
+		err = d.giveName(temp, name)
+	}
+	if err != nil {
+		return errors.Join(err, again(func() error { return unix.Unlinkat(d.fd, temp, unix.AT_REMOVEDIR) }))
+	}
+	return nil
 }
 
 // ownDir gives a new directory mode and owner.
@@ -129,12 +143,16 @@ func (d *diskDir) isNew(fd int) error {
 }
 
 func (d *diskDir) symlink(target, name string, attr Attr) error {
-	temp := tempName()
+	end, err := d.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	temp := durable.ChangeName(name)
 	if err := symlinkAt(target, d.fd, temp); err != nil {
 		return err
 	}
-	err := d.ownLink(temp, attr)
-	if err == nil {
+	if err = d.ownLink(temp, attr); err == nil {
 		err = d.giveName(temp, name)
 	}
 	if err != nil {

@@ -98,10 +98,6 @@ func (a *Attr) check() error {
 	return nil
 }
 
-// TempPrefix is how the names of files begin that get their own when they are complete. One
-// that is left over is of a process that was killed.
-const TempPrefix = ".imagetools-"
-
 // FS is a root file system. It is not safe for concurrent use; several on one directory are.
 type FS struct {
 	top      directory

@@ -31,7 +31,7 @@ type Install struct {
 	// Layers lie over the built-in overlay, the last one on top.
 	Layers []*overlay.Layer
 	Keep   []string          // variables that stay as they are in the overlay
-	Warn   func(text string) // what is odd about the layers; may be nil
+	Warn   func(text string) // what is odd about the layers, and what killed runs left; may be nil
 
 	Log  io.Writer    // gets all that the scripts print, and what is done between them; may be nil
 	Line func(string) // hears each line that the scripts print, which may be anything; may be nil
@@ -85,6 +85,7 @@ func (in *Install) Run(ctx context.Context) (*Result, error) {
 		return nil, fmt.Errorf("zone %q: %w", z.Name, err)
 	}
 	defer root.Close()
+	root.OnLeft(in.Warn)
 	r := &running{Install: in, root: &edit.Root{FS: root}, result: Result{Zone: z}}
 	if err := r.checkRoot(); err != nil {
 		return nil, err

@@ -69,6 +69,7 @@ func (s prepareZone) Do(ctx context.Context, _ *edit.Root, log *edit.Log) error 
 		return err
 	}
 	defer dataset.Close()
+	dataset.OnLeft(s.Warn)
 	root, err := edit.OpenRoot(dataset, edit.Image{})
 	if err != nil {
 		return err

@@ -232,7 +232,7 @@ func (s *vmSource) prepared(ctx context.Context, env *cli.Env, ds host.Dataset, 
 	if s.HasDisks() {
 		return nil
 	}
-	zone, err := openZone(ctx, s.VM, ds)
+	zone, err := openZone(ctx, env, s.VM, ds)
 	if err != nil {
 		return err
 	}

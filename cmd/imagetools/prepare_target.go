@@ -116,20 +116,20 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 	}
 	withMetalog := o.source.Metalog != "" && o.source.Metalog != "none"
 	if o.Output == "" && !withMetalog {
-		return t, t.useDir(at.path, isDataset)
+		return t, t.useDir(env, at.path, isDataset)
 	}
 	return t, o.readTree(ctx, env, t, &place{path: at.path}, isDataset, progress)
 }
 
 // openZone opens the root of a virtual machine that is a halted zone, for prepare to look at.
-func openZone(ctx context.Context, vm *host.VM, ds host.Dataset) (*prepareTarget, error) {
+func openZone(ctx context.Context, env *cli.Env, vm *host.VM, ds host.Dataset) (*prepareTarget, error) {
 	folder, err := ds.Folder(ctx)
 	if err != nil {
 		return nil, withHaltHint(err)
 	}
 	t := &prepareTarget{what: "virtual machine " + nameOf(vm)}
 	t.ofVM(vm)
-	if err := t.useDir(folder.Path, true); err != nil {
+	if err := t.useDir(env, folder.Path, true); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
 	return t, nil
@@ -179,11 +179,12 @@ func (t *prepareTarget) useTree(tr *tree.Tree, isDataset bool) error {
 }
 
 // useDir prepares a directory on disk.
-func (t *prepareTarget) useDir(dir string, isDataset bool) error {
+func (t *prepareTarget) useDir(env *cli.Env, dir string, isDataset bool) error {
 	top, err := rootfs.OpenDir(dir)
 	if err != nil {
 		return err
 	}
+	top.OnLeft(func(text string) { env.Warnf("%s", text) })
 	return t.use(top, isDataset)
 }
 

@@ -71,6 +71,8 @@ func TestLeaks(t *testing.T) {
 		root/etc/ssh/ssh_host_rsa_key
 		root/etc/ssh/ssh_host_rsa_key.pub
 		root/home/u/.ssh/id_rsa -> elsewhere
+		root/etc/.imagetools-ABCDEFGHIJKLMNOPQRSTUVWXYZ.shadow
+		root/.imagetools-ABCDEFGHIJKLMNOPQRSTUVWXYZ-contents/
 		config/metadata.json`)
 	zone, leaks := check.Image(tr, &manifest.Manifest{Type: manifest.TypeZone})
 	if len(zone) > 0 {
@@ -80,7 +82,8 @@ func TestLeaks(t *testing.T) {
 	for _, f := range leaks {
 		paths = append(paths, f.Path)
 	}
-	if want := []string{"config/metadata.json", "root/etc/ssh/ssh_host_rsa_key", "root/root/.bash_history"}; !slices.Equal(paths, want) {
+	if want := []string{"config/metadata.json", "root/.imagetools-ABCDEFGHIJKLMNOPQRSTUVWXYZ-contents",
+		"root/etc/.imagetools-ABCDEFGHIJKLMNOPQRSTUVWXYZ.shadow", "root/etc/ssh/ssh_host_rsa_key", "root/root/.bash_history"}; !slices.Equal(paths, want) {
 		t.Errorf("leaks %q, want %q", paths, want)
 	}
 	if zone, leaks = check.Image(tree.New(), &manifest.Manifest{Type: manifest.TypeZvol}); len(zone)+len(leaks) > 0 {

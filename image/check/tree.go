@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"imagetools/internal/durable"
 	"imagetools/rootfs/prepare"
 	"imagetools/tree"
 )
@@ -74,10 +75,16 @@ func (t treeFS) ReadFile(path string, limit int64) (_ []byte, err error) {
 	return data, nil
 }
 
+// Left is said of what has a temporary name of this program.
+const Left = "left by a run of imagetools that was killed"
+
 // Leaks tells of the files in a tree that had better not be in an image, and why; see
 // [prepare.Leak].
 func Leaks(t *tree.Tree, tell func(path, what string)) {
 	for path, n := range t.All() {
+		if durable.IsTemp(path[strings.LastIndexByte(path, '/')+1:]) {
+			tell(path, Left)
+		}
 		if n.Mode.Type() != tree.TypeFile || !prepare.LeakName(path[strings.LastIndexByte(path, '/')+1:]) {
 			continue
 		}

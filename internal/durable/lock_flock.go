@@ -21,13 +21,24 @@ func tryLock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
-func flock(f *os.File, how int) error {
+func flock(f *os.File, how int) error { return flockFD(int(f.Fd()), how) }
+
+func flockFD(fd, how int) error {
 	for {
-		if err := unix.Flock(int(f.Fd()), how); err != unix.EINTR {
+		if err := unix.Flock(fd, how); err != unix.EINTR {
 			return err
 		}
 	}
 }
+
+// LockShared locks an open directory, as others may at the same time. It does not wait.
+func LockShared(fd int) error { return flockFD(fd, unix.LOCK_SH|unix.LOCK_NB) }
+
+// TryLock tells whether nobody has locked an open directory. What it locks is to be unlocked.
+func TryLock(fd int) bool { return flockFD(fd, unix.LOCK_EX|unix.LOCK_NB) == nil }
+
+// Unlock ends a lock.
+func Unlock(fd int) { flockFD(fd, unix.LOCK_UN) }
 
 // isNoLock tells whether the file system has no locks for it.
 func isNoLock(err error) bool {

@@ -16,6 +16,7 @@ const (
 	aside    = '+' // what had the name of an output
 	moved    = '=' // a list of what moved up out of a directory
 	unlocked = '~' // an output on a file system without locks
+	changing = '.' // a file that others than this package make, and clean up; see ChangeName
 )
 
 const tokenSize = 26
@@ -52,4 +53,15 @@ func parseTemp(name string) (token string, kind byte, base string, ok bool) {
 func IsTemp(name string) bool {
 	_, _, _, ok := parseTemp(name)
 	return ok
+}
+
+// ChangeName is a new name for what replaces base in its directory when it is complete. It is left
+// alone by outputs of this package: who makes it locks the directory ([LockShared]), and removes
+// what [IsChangeName] tells from others if nobody has a lock ([TryLock]).
+func ChangeName(base string) string { return tempName("", changing, base) }
+
+// IsChangeName tells whether a name is of those that [ChangeName] gives.
+func IsChangeName(name string) bool {
+	_, kind, _, ok := parseTemp(name)
+	return ok && kind == changing
 }
