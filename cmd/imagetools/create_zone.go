@@ -14,6 +14,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
+	"imagetools/rootfs/edit"
 	"imagetools/rootfs/prepare"
 )
 
@@ -237,7 +238,7 @@ func (s *vmSource) prepared(ctx context.Context, env *cli.Env, ds host.Dataset, 
 		return err
 	}
 	defer func() { err = errors.Join(err, zone.Close()) }()
-	plan, err := zone.find(ctx, prepare.Options{})
+	plan, err := edit.Plan(ctx, zone.root(), zone.step(prepare.Options{}))
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -256,14 +257,14 @@ func (s *vmSource) prepared(ctx context.Context, env *cli.Env, ds host.Dataset, 
 	return nil
 }
 
-func unprepared(what string, plan *prepare.Plan) error {
+func unprepared(what string, plan *edit.Report) error {
 	var b strings.Builder
 	for i, c := range plan.Changes {
 		if i == maxUnprepared && len(plan.Changes) > i+1 {
 			fmt.Fprintf(&b, "\n  and %d more, which imagetools prepare --check tells", len(plan.Changes)-i)
 			break
 		}
-		fmt.Fprintf(&b, "\n  %s %s: %s", c.Action, printable(c.Path), c.What)
+		fmt.Fprintf(&b, "\n  %s %s: %s", c.Step, printable(c.Path), c.Text)
 	}
 	return fmt.Errorf("%s: it is not prepared to be an image:%s", what, &b)
 }

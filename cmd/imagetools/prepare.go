@@ -14,6 +14,7 @@ import (
 
 	"imagetools/image"
 	"imagetools/internal/cli"
+	"imagetools/rootfs/edit"
 	"imagetools/rootfs/prepare"
 )
 
@@ -152,104 +153,80 @@ func runPrepare(ctx context.Context, env *cli.Env, opts prepareOptions) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	plan, faults := target.find(ctx, find)
+	step := target.step(find)
+	report, faults := opts.do(ctx, env, target, step, progress)
 	progress.Finish()
-	if plan == nil || faults != nil && opts.Output != "" { // a copy with leaks must not be taken for a prepared one
-		return fmt.Errorf("%s: %w", target.what, faults)
+	if target.tree != nil && ctx.Err() != nil { // nothing has reached the disk
+		return ctx.Err()
 	}
-	res := &prepared{Target: opts.Target, OS: plan.OS, DryRun: opts.tellOnly(), Notes: plan.Notes, Changes: []preparedChange{}}
-	if opts.tellOnly() {
-		for _, c := range plan.Changes {
-			res.add(c)
-		}
-	} else if err := opts.apply(ctx, env, target, plan, res, progress); err != nil {
-		faults = errors.Join(faults, err)
+	if step.Found == prepare.Unknown || faults != nil && opts.Output != "" { // a copy with leaks must not be taken for a prepared one
+		return fmt.Errorf("%s: %w", target.what, target.hint(faults))
 	}
+	res := &prepared{Target: opts.Target, OS: step.Found, DryRun: opts.tellOnly(), Report: report}
 	if err := opts.print(env, target, res); err != nil {
 		return err
 	}
 	switch {
-	case faults != nil && ctx.Err() != nil && target.tree == nil && len(res.Changes) > 0:
-		fmt.Fprintf(env.Stderr, "%s: interrupted after %d of %d changes; run it again for the others\n", name, len(res.Changes), len(plan.Changes))
+	case faults != nil && ctx.Err() != nil && target.tree == nil && len(report.Changes) > 0:
+		fmt.Fprintf(env.Stderr, "%s: interrupted after %s; run it again for the others\n", name, plural(len(report.Changes), "change"))
 		return cli.ExitError(130)
 	case faults != nil:
 		return fmt.Errorf("%s: %w", target.what, faults)
-	case opts.Check && len(res.Changes) > 0:
+	case opts.Check && len(report.Changes) > 0:
 		return cli.ExitError(1)
 	}
 	return nil
 }
 
-// find makes the plan. Faults may come beside one for the rest.
-func (t *prepareTarget) find(ctx context.Context, opts prepare.Options) (plan *prepare.Plan, faults error) {
-	type found struct {
-		plan   *prepare.Plan
-		faults error
-	}
+func (t *prepareTarget) root() *edit.Root { return &edit.Root{FS: t.Root, Dataset: t.Dataset} }
+
+// step is prepare with what is known of the target.
+func (t *prepareTarget) step(opts prepare.Options) *prepare.Step {
 	opts.OS = cmp.Or(opts.OS, t.known.OS)
 	if opts.OS == t.known.OS {
 		opts.Addresses = append(slices.Clone(opts.Addresses), t.known.Addresses...)
 	}
-	f, err := cli.Interruptible(ctx, func() (found, error) {
-		plan, err := prepare.Find(t.Target, opts)
-		return found{plan, err}, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if f.plan == nil && t.Dataset == nil {
-		if _, err := t.Root.Stat("root/etc"); err == nil {
-			f.faults = cli.Hint(f.faults, "it looks like a dataset: --as-dataset")
-		}
-	}
-	return f.plan, f.faults
+	return &prepare.Step{Options: opts}
 }
 
-// apply does what is planned, and adds to res what was done.
-func (o *prepareOptions) apply(ctx context.Context, env *cli.Env, target *prepareTarget, plan *prepare.Plan, res *prepared, progress *cli.Progress) error {
-	var done []prepare.Change
-	faults := plan.Apply(ctx, func(c prepare.Change) { done = append(done, c) })
-	if target.tree != nil {
-		// Nothing has reached the disk yet. A folder is the better the less it holds.
-		if err := cmp.Or(ctx.Err(), faults); ctx.Err() != nil || faults != nil && o.Output != "" {
-			return err
-		}
-		var err error
-		if o.Output == "" {
-			err = target.save()
-		} else if err = target.tree.Seal(); err == nil {
-			to := extractOptions{Tar: o.Output, Force: o.Force}
-			err = to.writeTar(ctx, env, target.tree, progress)
-		}
-		if err != nil {
-			return errors.Join(faults, err)
+// hint adds to the error of a target whose system is unknown that it may be a dataset.
+func (t *prepareTarget) hint(err error) error {
+	if errors.Is(err, prepare.ErrUnknownOS) && t.Dataset == nil {
+		if _, statErr := t.Root.Stat("root/etc"); statErr == nil {
+			err = cli.Hint(err, "it looks like a dataset: --as-dataset")
 		}
 	}
-	for _, c := range done {
-		res.add(c)
+	return err
+}
+
+// do changes the target, or tells what would be changed. Faults may come beside the report.
+func (o *prepareOptions) do(ctx context.Context, env *cli.Env, target *prepareTarget, step *prepare.Step, progress *cli.Progress) (*edit.Report, error) {
+	if o.tellOnly() {
+		return edit.Plan(ctx, target.root(), step)
 	}
-	return faults
+	report, faults := edit.Run(ctx, target.root(), edit.Watch{}, step)
+	switch {
+	case target.tree == nil || ctx.Err() != nil || step.Found == prepare.Unknown:
+		return report, faults
+	case o.Output == "": // a directory is the better the less it holds
+		return report, errors.Join(faults, target.save())
+	case faults != nil:
+		return report, faults
+	}
+	if err := target.tree.Seal(); err != nil {
+		return report, err
+	}
+	to := extractOptions{Tar: o.Output, Force: o.Force}
+	return report, to.writeTar(ctx, env, target.tree, progress)
 }
 
 // prepared is the answer of prepare --json. Fields are only ever added.
 type prepared struct {
-	Target  string           `json:"target"`
-	OS      prepare.OS       `json:"os"`
-	DryRun  bool             `json:"dry_run"` // the changes would be done
-	Changes []preparedChange `json:"changes"`
-	Notes   []string         `json:"notes,omitempty"`
-
+	Target string     `json:"target"`
+	OS     prepare.OS `json:"os"`
+	DryRun bool       `json:"dry_run"` // the changes would be done
+	*edit.Report
 	Warnings []string `json:"warnings"`
-}
-
-type preparedChange struct {
-	Path   text           `json:"path"`   // in the root; without a slash in front, in the dataset
-	Action prepare.Action `json:"action"` // remove, empty, create or rewrite
-	What   string         `json:"what"`
-}
-
-func (p *prepared) add(c prepare.Change) {
-	p.Changes = append(p.Changes, preparedChange{text(c.Path), c.Action, c.What})
 }
 
 // print prints what was or would be done.
@@ -263,7 +240,7 @@ func (o *prepareOptions) print(env *cli.Env, target *prepareTarget, res *prepare
 	}
 	var b strings.Builder
 	for _, c := range res.Changes {
-		fmt.Fprintf(&b, "%-7s  %s: %s\n", c.Action, printable(string(c.Path)), c.What)
+		fmt.Fprintf(&b, "%-7s  %s: %s\n", c.Step, printable(c.Path), printable(c.Text))
 	}
 	out := env.Stdout
 	if o.toStdout() {

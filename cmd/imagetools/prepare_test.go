@@ -46,7 +46,7 @@ func TestPrepareInterrupted(t *testing.T) {
 	if got := stdout.String(); got != "remove   /root/.bash_history: a history of what a user did\n" {
 		t.Errorf("stdout %q", got)
 	}
-	if want := "interrupted after 1 of 3 changes; run it again for the others"; !strings.Contains(stderr.String(), want) {
+	if want := "interrupted after 1 change; run it again for the others"; !strings.Contains(stderr.String(), want) {
 		t.Errorf("stderr %q, want %q", stderr.String(), want)
 	}
 	if _, err := os.Lstat(filepath.Join(root, "root/.viminfo")); err != nil {

@@ -83,8 +83,8 @@ func (c Change) String() string {
 
 // jsonChange is the form of a [Change] in JSON. Fields are only ever added.
 type jsonChange struct {
-	By   string     `json:"by"`
-	Step string     `json:"step,omitempty"`
+	By   string         `json:"by"`
+	Step string         `json:"step,omitempty"`
 	Path plain.JSONText `json:"path"`
 	Text plain.JSONText `json:"text"`
 }

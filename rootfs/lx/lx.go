@@ -134,7 +134,7 @@ func (s *Step) Do(ctx context.Context, root *edit.Root, log *edit.Log) error {
 
 // prepare removes machine-specific data.
 func (j *job) prepare() {
-	plan, err := prepare.Find(prepare.Target{Root: j.Root, Dataset: j.root.Dataset}, prepare.Options{OS: prepare.Linux})
+	plan, err := prepare.Find(j.ctx, prepare.Target{Root: j.Root, Dataset: j.root.Dataset}, prepare.Options{OS: prepare.Linux})
 	if err != nil {
 		j.Err = err
 		return

@@ -100,6 +100,9 @@ func (f *finder) placeholders(addresses []netip.Addr) {
 	}
 	for _, dir := range sysconf {
 		err := f.fs.Walk(dir, func(p string, info rootfs.Info) error {
+			if err := f.ctx.Err(); err != nil {
+				return err
+			}
 			if info.Mode.Type() == tree.TypeFile && !f.isClaimed(p) {
 				f.searchFile(p, info, addresses)
 			}

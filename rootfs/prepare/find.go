@@ -1,6 +1,7 @@
 package prepare
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 // finder makes a plan.
 type finder struct {
+	ctx   context.Context
 	root  *rootfs.FS
 	opts  Options
 	fs    *rootfs.FS // that the rules are about: root or the dataset
@@ -60,6 +62,9 @@ func (f *finder) isClaimed(p string) bool {
 func (f *finder) rules(list []rule) {
 	for i := range list {
 		for _, pattern := range list[i].patterns {
+			if f.ctx.Err() != nil {
+				return
+			}
 			f.rule(&list[i], pattern)
 		}
 	}
@@ -121,6 +126,9 @@ func (f *finder) below(r *rule, top, name string) {
 		return
 	}
 	err := f.fs.Walk(top+"/", func(p string, info rootfs.Info) error {
+		if err := f.ctx.Err(); err != nil {
+			return err
+		}
 		if name != "" {
 			if ok, err := path.Match(name, path.Base(p)); !ok || err != nil {
 				return err

@@ -1,7 +1,7 @@
 // Package prepare takes out of a root file system what must not become part of an image: keys,
 // histories, logs, leases, mail, marks and names of the machine that it was.
 //
-//	plan, err := prepare.Find(prepare.Target{Root: root}, prepare.Options{})
+//	plan, err := prepare.Find(ctx, prepare.Target{Root: root}, prepare.Options{})
 //	for _, c := range plan.Changes {
 //		fmt.Println(c.Action, c.Path, c.What)
 //	}
@@ -86,9 +86,9 @@ type Plan struct {
 var ErrUnknownOS = errors.New("the files do not tell whether this is SmartOS or Linux")
 
 // Find makes the plan for a target. If something cannot be looked at, there is a plan for the
-// rest beside the error, in which all faults are joined.
-func Find(t Target, opts Options) (*Plan, error) {
-	f := &finder{root: t.Root, opts: opts, claimed: map[string]bool{}}
+// rest beside the error, in which all faults are joined. When ctx ends, there is none.
+func Find(ctx context.Context, t Target, opts Options) (*Plan, error) {
+	f := &finder{ctx: ctx, root: t.Root, opts: opts, claimed: map[string]bool{}}
 	f.plan.OS = opts.OS
 	if opts.OS == Unknown {
 		var err error
@@ -109,6 +109,9 @@ func Find(t Target, opts Options) (*Plan, error) {
 		f.linux()
 	}
 	f.noteKeys()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	return &f.plan, f.faults.Err()
 }
 

@@ -113,7 +113,7 @@ func (w *world) list(t *testing.T) map[string]string {
 
 func (w *world) find(t *testing.T, opts prepare.Options) *prepare.Plan {
 	t.Helper()
-	plan, err := prepare.Find(w.Target, opts)
+	plan, err := prepare.Find(t.Context(), w.Target, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func TestPrepareDebian(t *testing.T) {
 	}
 	defer src.Close()
 	target := prepare.Target{Root: rootfs.NewTree(src.Tree, tree.Time{Sec: 1_700_000_000})}
-	plan, err := prepare.Find(target, prepare.Options{})
+	plan, err := prepare.Find(t.Context(), target, prepare.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestPrepareDebian(t *testing.T) {
 	if err := plan.Apply(t.Context(), func(prepare.Change) {}); err != nil {
 		t.Fatal(err)
 	}
-	plan, err = prepare.Find(target, prepare.Options{})
+	plan, err = prepare.Find(t.Context(), target, prepare.Options{})
 	if err != nil || len(plan.Changes) > 0 {
 		t.Errorf("found again: %v, %v", plan.Changes, err)
 	}
