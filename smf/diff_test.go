@@ -61,10 +61,14 @@ func TestDiff(t *testing.T) {
 
 // TestControls has in values what a terminal may take for control characters.
 func TestControls(t *testing.T) {
-	r := &smf.Repository{Services: []*smf.Service{{Name: "a", Groups: []*smf.Group{group("g", "t", property("p", smf.AString, "<é\x1b\x7f\u009b\xff>"))}}}}
-	want := "service a\n  g t 0\n    p s " + `"<é\u001b\u007f\u009b\ufffd>"` + "\n"
+	r := &smf.Repository{Services: []*smf.Service{{Name: "a", Groups: []*smf.Group{group("g", "t", property("p", smf.AString, "<é\x1b\x7f\u009b\u202e\xff>"))}}}}
+	want := "service a\n  g t 0\n    p s " + `"<é\u001b\u007f\u009b\u202e\ufffd>"` + "\n"
 	if got := smftest.Text(t, r); got != want {
 		t.Errorf("text %q, want %q", got, want)
+	}
+	r.Services[0].Name = "a\x1b\nservice b\u202e"
+	if got, want := strings.SplitAfter(smftest.Text(t, r), "\n")[0], `service a\x1b\nservice b\u202e`+"\n"; got != want {
+		t.Errorf("name %q, want %q", got, want)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"imagetools/internal/plain"
 )
 
 // WriteText writes the repository for people and for comparison: everything sorted bytewise
@@ -30,15 +32,15 @@ import (
 func (r *Repository) WriteText(w io.Writer) error {
 	t := textWriter{bufio.NewWriter(w)}
 	for _, s := range sortedBy(r.Services, func(s *Service) string { return s.Name }) {
-		fmt.Fprintf(t, "service %s\n", s.Name)
+		fmt.Fprintf(t, "service %s\n", plain.Line(s.Name))
 		t.groups(s.Groups, "  ")
 		for _, i := range sortedBy(s.Instances, func(i *Instance) string { return i.Name }) {
-			fmt.Fprintf(t, "instance %s:%s\n", s.Name, i.Name)
+			fmt.Fprintf(t, "instance %s:%s\n", plain.Line(s.Name), plain.Line(i.Name))
 			t.groups(i.Groups, "  ")
 			for _, snap := range sortedBy(i.Snapshots, func(s *Snapshot) string { return s.Name }) {
 				for _, l := range sortedLevels(snap.Levels) {
-					fmt.Fprintf(t, "snapshot %s:%s %s level %d %s %s\n",
-						s.Name, i.Name, snap.Name, l.Number, l.Service, cmp.Or(l.Instance, "-"))
+					fmt.Fprintln(t, plain.Line(fmt.Sprintf("snapshot %s:%s %s level %d %s %s",
+						s.Name, i.Name, snap.Name, l.Number, l.Service, cmp.Or(l.Instance, "-"))))
 					t.groups(l.Groups, "    ")
 				}
 			}
@@ -51,9 +53,9 @@ type textWriter struct{ *bufio.Writer }
 
 func (t textWriter) groups(groups []*Group, indent string) {
 	for _, g := range sortedBy(groups, func(g *Group) string { return g.Name }) {
-		fmt.Fprintf(t, "%s%s %s %d\n", indent, g.Name, g.Type, g.Flags)
+		fmt.Fprintf(t, "%s%s %s %d\n", indent, plain.Line(g.Name), plain.Line(g.Type), g.Flags)
 		for _, p := range sortedBy(g.Properties, func(p *Property) string { return p.Name }) {
-			fmt.Fprintf(t, "%s  %s %s", indent, p.Name, p.Type)
+			fmt.Fprintf(t, "%s  %s %s", indent, plain.Line(p.Name), plain.Line(string(p.Type)))
 			for _, v := range p.Values {
 				fmt.Fprintf(t, " %s", quote(v))
 			}
@@ -62,24 +64,15 @@ func (t textWriter) groups(groups []*Group, indent string) {
 	}
 }
 
-// quote writes a value as a JSON string, with < > and & as they are, but with all that a
-// terminal may take for control characters escaped.
+// quote writes a value as a JSON string, with < > and & as they are, but with all that is not
+// shown, or changes how what stands around it is shown, escaped.
 func quote(s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.Encode(s) // a string always has a JSON form
-	return controls.Replace(strings.TrimSuffix(b.String(), "\n"))
+	return string(plain.JSON(bytes.TrimSuffix(b.Bytes(), []byte("\n"))))
 }
-
-// controls are the characters U+007F to U+009F, which JSON takes as they are.
-var controls = func() *strings.Replacer {
-	var pairs []string
-	for r := rune(0x7f); r < 0xa0; r++ {
-		pairs = append(pairs, string(r), fmt.Sprintf(`\u%04x`, r))
-	}
-	return strings.NewReplacer(pairs...)
-}()
 
 func sortedBy[T any](list []T, key func(T) string) []T {
 	return slices.SortedStableFunc(slices.Values(list), func(a, b T) int { return strings.Compare(key(a), key(b)) })

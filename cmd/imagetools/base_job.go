@@ -155,10 +155,10 @@ func (o *baseImagesOptions) build(ctx context.Context, env *cli.Env, h *host.Hos
 // describe writes what would be done in the zone and with it.
 func (o *baseImagesOptions) describe(ctx context.Context, env *cli.Env, h *host.Host, j *baseJob, id string) error {
 	in := &zone.Install{Host: h, Image: j.img, Zone: id, CACert: o.cacert, Kit: func(ctx context.Context) (*zone.Kit, error) { return o.kit(ctx, env, j.img) }}
-	if err := in.Describe(ctx, env.Stdout); err != nil {
+	if err := in.Describe(ctx, env.Text()); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(env.Stdout, "imagetools create-image -o %s %s %s\n", shell.Quote(o.Output), shell.Quote(j.nameVersion()), id)
+	_, err := fmt.Fprintf(env.Text(), "imagetools create-image -o %s %s %s\n", shell.Quote(o.Output), shell.Quote(j.nameVersion()), id)
 	return err
 }
 
@@ -240,7 +240,7 @@ func (o *baseImagesOptions) printJobs(env *cli.Env, jobs []*baseJob) error {
 	}
 	w.Flush()
 	for line := range strings.Lines(b.String()) {
-		if _, err := io.WriteString(env.Stdout, strings.TrimRight(line, " \n")+"\n"); err != nil {
+		if _, err := io.WriteString(env.Text(), strings.TrimRight(line, " \n")+"\n"); err != nil {
 			return err
 		}
 	}

@@ -92,7 +92,7 @@ func runCreateBaseImages(ctx context.Context, env *cli.Env, opts *baseImagesOpti
 		return err
 	}
 	if opts.DryRun {
-		h.DryRun = env.Stdout
+		h.DryRun = env.Text()
 	}
 	if err := opts.dealWithLeft(ctx, env, h); err != nil {
 		return err

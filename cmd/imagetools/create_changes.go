@@ -52,7 +52,7 @@ func listEdits(env *cli.Env) error {
 	for _, p := range edits.Parts() {
 		fmt.Fprintf(&b, "%-18s %s\n", p.Name, p.What)
 	}
-	_, err := io.WriteString(env.Stdout, b.String())
+	_, err := io.WriteString(env.Text(), b.String())
 	return err
 }
 

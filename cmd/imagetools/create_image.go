@@ -283,7 +283,7 @@ func runCreateImage(ctx context.Context, env *cli.Env, opts createImageOptions, 
 		})
 	}
 	if opts.DryRun {
-		_, err = fmt.Fprintf(env.Stdout, "# written would be %s and %s\n", shell.Quote(res.Image), shell.Quote(res.ManifestPath))
+		_, err = fmt.Fprintf(env.Text(), "# written would be %s and %s\n", shell.Quote(res.Image), shell.Quote(res.ManifestPath))
 		return err
 	}
 	return nil
@@ -297,7 +297,7 @@ func (o *createImageOptions) create(ctx context.Context, env *cli.Env, public *b
 	}
 	h := &o.source.host
 	if o.DryRun {
-		h.DryRun = env.Stdout
+		h.DryRun = env.Text()
 		if o.JSON {
 			h.DryRun = &o.commands
 		}
@@ -911,7 +911,7 @@ func (o *createImageOptions) printResult(env *cli.Env, res *image.Result, datase
 		return nil
 	}
 	o.origin.report(env, res)
-	_, err := fmt.Fprintf(env.Stdout, `image     %s (%s of a %s stream)
+	_, err := fmt.Fprintf(env.Text(), `image     %s (%s of a %s stream)
 manifest  %s
 uuid      %s
 sha1      %s

@@ -215,6 +215,6 @@ func runLXList(env *cli.Env, asJSON bool) error {
 		}
 		fmt.Fprintf(&b, "  %-12s %s%s\n", s.Name, s.Does, of)
 	}
-	_, err := io.WriteString(env.Stdout, b.String())
+	_, err := io.WriteString(env.Text(), b.String())
 	return err
 }

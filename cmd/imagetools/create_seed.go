@@ -190,7 +190,7 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 func (o *createSeedOptions) home(ctx context.Context, env *cli.Env) (host.Home, error) {
 	h := &host.Host{}
 	if o.DryRun {
-		h.DryRun = env.Stdout
+		h.DryRun = env.Text()
 		if o.Quiet || o.JSON {
 			h.DryRun = io.Discard
 		}
@@ -243,15 +243,15 @@ func (o *createSeedOptions) print(env *cli.Env, places *seed.Places, s *seed.See
 		return nil
 	}
 	if made == nil {
-		_, err := fmt.Fprintf(env.Stdout, "nothing was made; it would go to %s\n", at)
+		_, err := fmt.Fprintf(env.Text(), "nothing was made; it would go to %s\n", at)
 		return err
 	}
-	_, err := fmt.Fprintf(env.Stdout, "seed      %s in %s\nfolder    %s\n", made.Name, at, made.Path)
+	_, err := fmt.Fprintf(env.Text(), "seed      %s in %s\nfolder    %s\n", made.Name, at, made.Path)
 	if err == nil && made.Metalog != "" {
-		_, err = fmt.Fprintf(env.Stdout, "metalog   %s\n", made.Metalog)
+		_, err = fmt.Fprintf(env.Text(), "metalog   %s\n", made.Metalog)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(env.Stdout, "\nDone.  Now run this to make an image of it:\n\n  %s\n", o.nextCommand(made))
+		_, err = fmt.Fprintf(env.Text(), "\nDone.  Now run this to make an image of it:\n\n  %s\n", o.nextCommand(made))
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func runCreateSMFRepo(ctx context.Context, env *cli.Env, opts createSMFRepoOptio
 		for _, m := range manifests {
 			fmt.Fprintln(&report, printable(m.String()))
 		}
-		if _, err := io.WriteString(env.Stdout, report.String()); err != nil {
+		if _, err := io.WriteString(env.Text(), report.String()); err != nil {
 			return err
 		}
 	}
@@ -229,7 +229,7 @@ func (o *createSMFRepoOptions) showSvccfg(env *cli.Env, manifests []list.Manifes
 		if m.Place == "" {
 			continue
 		}
-		if _, err := fmt.Fprintln(env.Stdout, printable(svccfg.Shown(m.Name))); err != nil {
+		if _, err := fmt.Fprintln(env.Text(), printable(svccfg.Shown(m.Name))); err != nil {
 			return err
 		}
 	}
@@ -311,7 +311,7 @@ func (o *createSMFRepoOptions) printResult(env *cli.Env, made madeRepository) er
 	if o.Quiet || o.DryRun {
 		return nil
 	}
-	_, err := fmt.Fprintf(env.Stdout, "Generated %s: %d services, %d instances, %s\n",
+	_, err := fmt.Fprintf(env.Text(), "Generated %s: %d services, %d instances, %s\n",
 		printable(made.Repository), made.Services, made.Instances, cli.Size(int64(made.Size)))
 	return err
 }

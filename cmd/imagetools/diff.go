@@ -95,7 +95,7 @@ func runDiff(ctx context.Context, env *cli.Env, opts diffOptions) (different boo
 		defer closer.Close()
 		trees[i] = t
 	}
-	out := bufio.NewWriterSize(env.Stdout, 64<<10)
+	out := bufio.NewWriterSize(env.Text(), 64<<10)
 	how := compare.Options{IgnoreTimes: opts.IgnoreTimes, IgnoreOwners: opts.IgnoreOwners}
 	for c, diffErr := range compare.Diff(ctx, trees[0], trees[1], how) {
 		if err = diffErr; err != nil {

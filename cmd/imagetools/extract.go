@@ -172,7 +172,7 @@ func (o *extractOptions) show(env *cli.Env, paths ...string) error {
 	if o.Quiet || o.JSON {
 		return nil
 	}
-	return showWritten(env.Stdout, paths...)
+	return showWritten(env.Text(), paths...)
 }
 
 // showWritten says what a dry run would write; "-" is standard output.

@@ -71,7 +71,7 @@ func runInspect(ctx context.Context, env *cli.Env, opts inspectOptions) error {
 	if opts.JSON {
 		return printJSON(env.Stdout, report)
 	}
-	return report.print(env.Stdout)
+	return report.print(env.Text())
 }
 
 // inspection is the answer of inspect. Guids are hexadecimal, sizes bytes.

@@ -84,7 +84,7 @@ func runInstallBase(ctx context.Context, env *cli.Env, opts *installBaseOptions)
 	defer withoutSIGPIPE()()
 	h := &host.Host{}
 	if opts.DryRun {
-		h.DryRun = env.Stdout
+		h.DryRun = env.Text()
 	}
 	img := base.Standard.Image(config)
 	result, err := opts.install(ctx, env, h, img, opts.Zone, opts.Log)
@@ -150,7 +150,7 @@ func (o *installBaseOptions) printInstalled(env *cli.Env, img *base.Image, resul
 	if o.Quiet {
 		return nil
 	}
-	_, err := fmt.Fprintf(env.Stdout, `zone      %s, which is halted
+	_, err := fmt.Fprintf(env.Text(), `zone      %s, which is halted
 image     %s %s of %s, with %d packages
 
 Done.  Now run this to make the image:

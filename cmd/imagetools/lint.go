@@ -193,7 +193,7 @@ func (l *linter) manifest(path string, index *int, doc *manifest.Document) error
 	if len(faults) == 0 {
 		fmt.Fprintf(&b, "%s: valid for %s\n", where, l.opts.For)
 	}
-	_, err = io.WriteString(l.env.Stdout, b.String())
+	_, err = io.WriteString(l.env.Text(), b.String())
 	return err
 }
 

@@ -78,7 +78,7 @@ func runLs(ctx context.Context, env *cli.Env, opts lsOptions) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(env.Stdout, 64<<10)
+	out := bufio.NewWriterSize(env.Text(), 64<<10)
 	l := lister{f: f, out: out, opts: opts}
 	if err := l.list(ctx, z, cleanPath(opts.Path)); err != nil {
 		out.Flush()

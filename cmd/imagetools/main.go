@@ -35,7 +35,7 @@ const name = "imagetools"
 // run is the program called as invoked: under the name of a command, it is that command.
 func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 	env.Ways = ways
-	root := newRootCommand(env)
+	root := newRootCommand(env.Plain())
 	if slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == invoked || c.HasAlias(invoked) }) {
 		args = append([]string{invoked}, args...)
 	}

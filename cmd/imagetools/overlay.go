@@ -68,7 +68,7 @@ func runOverlayList(env *cli.Env) error {
 			}
 		}
 	}
-	_, err = io.WriteString(env.Stdout, b.String())
+	_, err = io.WriteString(env.Text(), b.String())
 	return err
 }
 
@@ -103,7 +103,7 @@ func runOverlayEject(ctx context.Context, env *cli.Env, dir string, dryRun bool)
 		return err
 	}
 	if dryRun {
-		_, err := fmt.Fprintf(env.Stdout, "# written would be %s (%s)\n", shell.Quote(dir), plural(report.Counts.Files, "file"))
+		_, err := fmt.Fprintf(env.Text(), "# written would be %s (%s)\n", shell.Quote(dir), plural(report.Counts.Files, "file"))
 		return err
 	}
 	fmt.Fprintf(env.Stderr, "%s: %s\n", printable(dir), plural(report.Counts.Files, "file"))

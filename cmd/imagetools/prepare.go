@@ -242,7 +242,7 @@ func (o *prepareOptions) print(env *cli.Env, target *prepareTarget, res *prepare
 	for _, c := range res.Changes {
 		fmt.Fprintf(&b, "%-7s  %s: %s\n", c.Step, printable(c.Path), printable(c.Text))
 	}
-	out := env.Stdout
+	out := env.Text()
 	if o.toStdout() {
 		out = env.Stderr
 	}

@@ -71,7 +71,7 @@ su ustring, sU uri, sf fmri, sh host, sN hostname, sn, s4 and s6 net_address.
 			if asJSON {
 				return printJSON(env.Stdout, r)
 			}
-			return r.WriteText(env.Stdout)
+			return r.WriteText(env.Text())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON document")
@@ -133,10 +133,10 @@ func runSMFDiff(ctx context.Context, env *cli.Env, opts smfDiffOptions) (differe
 		if opts.JSON {
 			err = errors.Join(err, lines.Encode(c))
 		} else {
-			fmt.Fprintln(&out, c)
+			fmt.Fprintln(&out, plain.Line(c.String()))
 		}
 	}
-	_, writeErr := env.Stdout.Write(out.Bytes())
+	_, writeErr := env.Text().Write(out.Bytes())
 	return len(changes) > 0, errors.Join(err, writeErr)
 }
 

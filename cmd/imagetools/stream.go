@@ -193,7 +193,7 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 	}
 	_, err = fmt.Fprintf(env.Stderr, "%s: %s; %s %d records, %d bytes\n", name, tell(report), wrote, report.Written.Total(), report.BytesWritten)
 	if err == nil && out.DryRun {
-		err = showWritten(env.Stdout, cmp.Or(out.File, "-"))
+		err = showWritten(env.Text(), cmp.Or(out.File, "-"))
 	}
 	return err
 }

@@ -82,7 +82,7 @@ func runDump(ctx context.Context, env *cli.Env, arg string, opts dumpOptions) er
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(env.Stdout, 64<<10)
+	out := bufio.NewWriterSize(env.Text(), 64<<10)
 	var p recordPrinter
 	switch {
 	case opts.Summary:

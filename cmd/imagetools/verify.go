@@ -108,7 +108,7 @@ func runVerify(ctx context.Context, env *cli.Env, opts verifyOptions) error {
 	if opts.JSON {
 		err = printJSON(env.Stdout, newVerification(res))
 	} else {
-		err = printVerified(env.Stdout, res)
+		err = printVerified(env.Text(), res)
 	}
 	if err != nil {
 		return err

@@ -60,8 +60,27 @@ func (e *Env) PeekStdin(n int) ([]byte, error) {
 
 const maxPeek = 1 << 20
 
+// Plain has all that goes to standard error written so that no terminal obeys it, and returns e.
+func (e *Env) Plain() *Env {
+	e.Stderr = plain.NewWriter(e.Stderr)
+	return e
+}
+
+// Text returns standard output for text: unlike [Env.Stdout] it has nothing in it that a terminal
+// obeys, or that hides or turns what stands around it.
+func (e *Env) Text() io.Writer { return plain.NewWriter(e.Stdout) }
+
+// raw is a stream without what [Env.Plain] puts before it.
+func raw(stream any) any {
+	if w, ok := stream.(*plain.Writer); ok {
+		return w.Unwrap()
+	}
+	return stream
+}
+
 // IsTerminal tells whether a stream is a terminal.
 func IsTerminal(stream any) bool {
+	stream = raw(stream)
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ func (p *Progress) update(what string, done, total int64, unit ...progressbar.Op
 			return
 		}
 		p.bar = progressbar.NewOptions64(total, append(unit,
-			progressbar.OptionSetWriter(p.env.Stderr), progressbar.OptionSetDescription(what),
+			progressbar.OptionSetWriter(raw(p.env.Stderr).(io.Writer)), progressbar.OptionSetDescription(what),
 			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())...)
 	}
