@@ -21,6 +21,7 @@ import (
 	"imagetools/rootfs/overlay"
 	"imagetools/rootfs/rootfstest"
 	"imagetools/test/oracle"
+	seedtest "imagetools/test/seed"
 	"imagetools/tree"
 )
 
@@ -32,7 +33,7 @@ func realSeed(t *testing.T) *rootfs.FS {
 	if err != nil {
 		oracle.Unavailable(t, errors.New("no files of smartos-live here (IMAGETOOLS_TESTDATA)"))
 	}
-	links := map[string]string{} // they are plain files there
+	links := map[string]string{} // they may be plain files there
 	for lines := bufio.NewScanner(bytes.NewReader(manifest)); lines.Scan(); {
 		if name, target, ok := strings.Cut(strings.TrimPrefix(lines.Text(), "s "), "="); ok && strings.HasPrefix(lines.Text(), "s ") {
 			links[name] = target
@@ -46,10 +47,19 @@ func realSeed(t *testing.T) *rootfs.FS {
 				if d == nil || d.IsDir() {
 					return nil // the overlay has no var
 				}
-				data, err := fs.ReadFile(top, path)
-				if target, ok := links[path]; ok {
-					path += " -> " + target
+				target, isLink := links[path]
+				if d.Type() == fs.ModeSymlink {
+					var err error
+					if target, err = os.Readlink(filepath.Join(dir, layer, path)); err != nil {
+						return err
+					}
+					isLink = true
 				}
+				if isLink {
+					rootfstest.Fill(t, root, []txtar.File{{Name: path + " -> " + target}})
+					return nil
+				}
+				data, err := fs.ReadFile(top, path)
 				rootfstest.Fill(t, root, []txtar.File{{Name: path, Data: data}})
 				return err
 			}))
@@ -264,5 +274,15 @@ func TestWithOverlay(t *testing.T) {
 	check(t, err)
 	if c := again.Changes(); len(c) > 0 {
 		t.Errorf("the edits changed files of the overlay: %v", c)
+	}
+}
+
+// The test data may have links as links, or as plain files that name the target.
+func TestDataWithLinks(t *testing.T) {
+	wantListing, wantFiles := rootfstest.Snapshot(t, realSeed(t))
+	seedtest.Linked(t)
+	listing, files := rootfstest.Snapshot(t, realSeed(t))
+	if listing != wantListing || !slices.EqualFunc(files, wantFiles, equal) {
+		t.Errorf("with links:\n%s\nwith files:\n%s", listing, wantListing)
 	}
 }

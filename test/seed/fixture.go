@@ -87,6 +87,49 @@ func copyBuild(from, to string) error {
 	})
 }
 
+// Linked has the tests that follow in t find the test data of a build in which symbolic links are
+// links. In the test data they may also be plain files that name the target, as git leaves them on
+// hosts without links.
+func Linked(t testing.TB) {
+	t.Helper()
+	from := required.Data(t, "smartos-live")
+	dir := t.TempDir()
+	to := filepath.Join(dir, "smartos-live")
+	err := copyBuild(from, to)
+	for _, layer := range []string{"proto", "overlay/generic", "overlay/smartos"} {
+		if err == nil {
+			err = link(to, layer)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("IMAGETOOLS_TESTDATA", dir)
+}
+
+// link makes links of the files in a layer of a build that name the target of one.
+func link(dir, layer string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "manifest.gen"))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		field := strings.Fields(line)
+		name, target, _ := strings.Cut(field[1], "=")
+		path := filepath.Join(dir, layer, name)
+		if field[0] != "s" {
+			continue
+		}
+		if content, err := os.ReadFile(path); err != nil || string(content) != target {
+			continue
+		}
+		if err := errors.Join(os.Remove(path), os.Symlink(target, path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // complete makes what manifest.gen says of etc and var: directories; symbolic links where a
 // file holds the target of one, as git leaves it on hosts without links; hard links to files
 // that are there.
