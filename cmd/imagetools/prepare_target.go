@@ -165,6 +165,10 @@ func (o *prepareOptions) readTree(ctx context.Context, env *cli.Env, t *prepareT
 	t.closers = append(t.closers, src)
 	progress.Finish()
 	src.report(env, true)
+	if o.Output == "" && !o.tellOnly() && src.metalog.Prefix != "" && src.metalog.Prefix != "." {
+		return cli.Hint(fmt.Errorf("METALOG %q: it describes more than %q, which is %q in it", o.source.Metalog, at.path, src.metalog.Prefix),
+			"use the directory of the whole dataset as TARGET")
+	}
 	if o.Output == "" && !o.tellOnly() {
 		watched := folder.Watch(src.Tree)
 		t.save = func() error { return watched.Save(at.path, o.source.Metalog) }

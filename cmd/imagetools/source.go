@@ -361,6 +361,11 @@ func openDir(ctx context.Context, env *cli.Env, at *place, owners source.Owners,
 			return nil, err
 		}
 		metalog = s.metalog.Path
+	} else if metalog != "none" {
+		var err error
+		if s.metalog, err = content.NamedMetalog(at.path, metalog); err != nil {
+			return nil, err
+		}
 	}
 	read := fromdir.Options{Owners: owners, Exclude: opts.Exclude, Budget: env.Memory}
 	read.Progress = func(names int) { progress.Count("looking at names", int64(names)) }

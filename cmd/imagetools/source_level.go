@@ -78,8 +78,11 @@ func (s *openedSource) under(metalog content.Metalog) (err error) {
 		}
 	}
 	if len(metalog.Beside) > 0 {
-		dataset := strings.TrimSuffix(metalog.Path, ".mtree")
-		s.rep.Warn("root", fmt.Sprintf("is part of the dataset %q, of which the image lacks %s; use %[1]s as SOURCE for all of it", dataset, strings.Join(metalog.Beside, ", ")))
+		text := fmt.Sprintf("is part of a dataset, as %q says, of which the image lacks %s; use the directory of all of it as SOURCE", metalog.Path, strings.Join(metalog.Beside, ", "))
+		if metalog.Dataset != "" {
+			text = fmt.Sprintf("is part of the dataset %q, of which the image lacks %s; use %[1]s as SOURCE for all of it", metalog.Dataset, strings.Join(metalog.Beside, ", "))
+		}
+		s.rep.Warn("root", text)
 		s.rep.Sort()
 	}
 	return nil

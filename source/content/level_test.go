@@ -118,6 +118,30 @@ func TestLevelOfRoot(t *testing.T) {
 	}
 }
 
+// A METALOG that is named may be that of the dataset that a directory is the root of; one that fits
+// neither is taken as it is.
+func TestNamedMetalog(t *testing.T) {
+	t.Parallel()
+	top := t.TempDir()
+	plant(t, top, "image/root/etc/motd", "image/root/root/x", "image/config/", "moved/etc/motd", "moved/root/x", "changed/etc/other")
+	log := filepath.Join(top, "log")
+	text := "#mtree v2.0\n. type=dir mode=0711 uid=5\n./config type=dir\n./root type=dir mode=0750\n./root/etc type=dir\n./root/etc/motd type=file uid=7\n./root/root type=dir\n./root/dev/null type=char\n"
+	if err := os.WriteFile(log, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]struct{ prefix, beside string }{
+		"image": {".", ""}, "image/root": {"root", "config"}, "moved": {"root", "config"}, "changed": {".", ""}, "image/root/etc": {"root/etc", "config"},
+	} {
+		m, err := content.NamedMetalog(filepath.Join(top, dir), log)
+		if err != nil || m.Path != log || m.Prefix != want.prefix || strings.Join(m.Beside, " ") != want.beside {
+			t.Errorf("%s: %+v, %v, want %+v", dir, m, err, want)
+		}
+	}
+	if m, err := content.NamedMetalog(top, filepath.Join(top, "none")); err != nil || m.Prefix != "." {
+		t.Errorf("no METALOG: %+v, %v", m, err)
+	}
+}
+
 // The METALOG of an extracted image is found from within it, and one that says nothing of a
 // directory is not taken.
 func TestFindMetalog(t *testing.T) {
