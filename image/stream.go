@@ -148,7 +148,7 @@ func volumeSize(in *stream.Reader) (uint64, error) {
 		}
 		return block, nil
 	}
-	err = zap.Read(blocks, in.Order(), func(e zap.Entry) error {
+	err = zap.ReadTable(blocks, in.Order(), func(e zap.Entry) error {
 		if e.Name == "size" && len(e.Values) == 1 {
 			size = e.Values[0]
 		}

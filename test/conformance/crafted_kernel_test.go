@@ -33,6 +33,20 @@ func (e *editor) lengthen(path string) {
 	le.PutUint16(chunk(last)[22:], free)
 }
 
+// repeat has a table, a micro ZAP, have the entry of a name twice: the second is of another
+// collision number and value, and replaces another entry if the table is full.
+func (e *editor) repeat(table, name string) {
+	entry, block := e.entry(table, name), e.recs[e.write(table)].payload
+	free := 64
+	for free+64 < len(block) && (block[free+14] != 0 || &block[free] == &entry[0]) {
+		free += 64
+	}
+	again := block[free:][:64]
+	copy(again, entry)
+	le.PutUint64(again, le.Uint64(entry)+8192)
+	le.PutUint32(again[8:], le.Uint32(entry[8:])+1)
+}
+
 // renameLayout gives a layout another name.
 func (e *editor) renameLayout(name, to string) {
 	entries := sa.Layouts()
@@ -122,6 +136,7 @@ var craftedKernel = []craftedFault{
 		edit: func(e *editor) { le.PutUint32(e.entry("root/dir", "one")[8:], 0xFFFF) }},
 	{name: "collision number in the master node", object: "master", real: stops, want: "collision number 70000",
 		edit: func(e *editor) { le.PutUint32(e.entry("master", "ROOT")[8:], 70000) }},
+	{name: "name twice in the master node", object: "master", want: `"VERSION": name given twice`, edit: func(e *editor) { e.repeat("master", "VERSION") }},
 	{name: "unknown field in the master node", severity: zpl.Warning, object: "master", want: "unknown fields",
 		edit: func(e *editor) { e.entry("master", "ROOT")[12] = 1 }},
 

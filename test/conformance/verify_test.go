@@ -308,6 +308,7 @@ func TestVerifyVolume(t *testing.T) {
 		{"data behind the end", func(e *editor) { le.PutUint64(size(e), 32<<10) }, 1, "data up to 65536 in a volume of 32768"},
 		{"size 0", func(e *editor) { le.PutUint64(size(e), 0) }, 1, "size 0"},
 		{"no size", func(e *editor) { size(e)[14] = 0 }, 1, "size 0"},
+		{"two sizes", func(e *editor) { e.repeat("props", "size") }, 1, `"size": name given twice`},
 		{"no properties", func(e *editor) { e.remove("props") }, 1, "without the objects 1 and 2"},
 		{"another type", func(e *editor) {
 			e.rec("data").ObjType = stream.ObjPlainFile

@@ -37,6 +37,20 @@ func Read(blocks Blocks, order binary.ByteOrder, fn func(Entry) error) error {
 	return nil
 }
 
+// ReadTable is Read for tables of numbers, such as master nodes and the properties of volumes,
+// in which a name that is there twice is an error: which of its values counts depends on the
+// reader. It holds all names.
+func ReadTable(blocks Blocks, order binary.ByteOrder, fn func(Entry) error) error {
+	seen := make(map[string]bool)
+	return Read(blocks, order, func(e Entry) error {
+		if seen[e.Name] {
+			return fmt.Errorf("%q: %w", e.Name, errDuplicate)
+		}
+		seen[e.Name] = true
+		return fn(e)
+	})
+}
+
 func readMicro(b []byte, order binary.ByteOrder, fn func(Entry) error) error {
 	if len(b) > microMaxLarge {
 		return fmt.Errorf("micro ZAP of %d bytes: the limit is %d", len(b), microMaxLarge)

@@ -490,6 +490,26 @@ func TestHostileMicro(t *testing.T) {
 	}
 }
 
+// Readers of tables do not choose between two values of a name, which only their collision
+// numbers tell apart.
+func TestReadTableRefusesNamesTwice(t *testing.T) {
+	t.Parallel()
+	le := binary.LittleEndian
+	block := build(t, numbered(3, "%d"), salt)[0]
+	none := func(zap.Entry) error { return nil }
+	if err := zap.ReadTable(of([][]byte{block}), le, none); err != nil {
+		t.Error(err)
+	}
+	copy(block[192:], block[64:128])
+	le.PutUint32(block[192+8:], 1)
+	if err := zap.Read(of([][]byte{block}), le, none); err != nil {
+		t.Errorf("as a directory: %v", err)
+	}
+	if err := zap.ReadTable(of([][]byte{block}), le, none); err == nil || !strings.Contains(err.Error(), "name given twice") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // An error of the callback, or of the blocks, ends the reading and comes out.
 func TestReadErrors(t *testing.T) {
 	t.Parallel()

@@ -235,7 +235,7 @@ func (c *checker) checkQueue() {
 		c.fault(queue, Damage, "it is the delete queue, but its type is %s", stream.ObjTypeName(t))
 	}
 	c.checkZAP(queue, 0)
-	err := c.f.zap(number, func(e zap.Entry) error {
+	err := c.f.table(number, func(e zap.Entry) error {
 		if len(e.Values) != 1 || e.IntSize != 8 || strconv.FormatUint(e.Values[0], 16) != strings.ToLower(e.Name) {
 			c.fault(queue, Damage, "delete queue: entry %q stands for object %d", e.Name, e.Values)
 			return nil

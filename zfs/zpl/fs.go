@@ -88,7 +88,7 @@ func (f *FS) openTables(master uint64) (*sa.Tables, error) {
 	}
 	var lists [2][]zap.Entry
 	for i, name := range []string{"REGISTRY", "LAYOUTS"} {
-		err := f.zap(tables[name], func(e zap.Entry) error { lists[i] = append(lists[i], e); return nil })
+		err := f.table(tables[name], func(e zap.Entry) error { lists[i] = append(lists[i], e); return nil })
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -150,11 +150,23 @@ func (f *FS) zap(n uint64, fn func(zap.Entry) error) error {
 	return nil
 }
 
+// table is zap for tables in which no name may be twice, which all but directories are.
+func (f *FS) table(n uint64, fn func(zap.Entry) error) error {
+	o := f.s.Object(n)
+	if o == nil {
+		return fmt.Errorf("object %d: does not exist", n)
+	}
+	if err := zap.ReadTable(f.x.Data(o).Block, f.s.Order, fn); err != nil {
+		return fmt.Errorf("object %d: %w", n, err)
+	}
+	return nil
+}
+
 // numbers are the entries of a ZAP that have one number each, which is all that matter in
 // the tables read so.
 func (f *FS) numbers(n uint64) (map[string]uint64, error) {
 	m := make(map[string]uint64)
-	return m, f.zap(n, func(e zap.Entry) error {
+	return m, f.table(n, func(e zap.Entry) error {
 		if e.IntSize == 8 && len(e.Values) == 1 {
 			m[e.Name] = e.Values[0]
 		}

@@ -77,7 +77,7 @@ func open(x *objset.Index, s *objset.Snapshot) (*Volume, error) {
 		return nil, errors.New("a volume without the objects 1 and 2")
 	}
 	size := uint64(0)
-	err := zap.Read(x.Data(prop).Block, s.Order, func(e zap.Entry) error {
+	err := zap.ReadTable(x.Data(prop).Block, s.Order, func(e zap.Entry) error {
 		if e.Name == "size" && len(e.Values) == 1 {
 			size = e.Values[0]
 		}
