@@ -47,6 +47,17 @@ func (e *editor) repeat(table, name string) {
 	le.PutUint32(again[8:], le.Uint32(entry[8:])+1)
 }
 
+// resizeXattrs gives the extended attributes in a directory another size, most of it a hole.
+func (e *editor) resizeXattrs(dir string, size uint64) {
+	block := e.recs[e.write(dir)].payload
+	for at := 64; at < len(block); at += 64 {
+		if block[at+14] != 0 {
+			e.number["value"] = le.Uint64(block[at:]) & stream.MaxObject
+			e.attr("value", atSize, size)
+		}
+	}
+}
+
 // renameLayout gives a layout another name.
 func (e *editor) renameLayout(name, to string) {
 	entries := sa.Layouts()
@@ -137,6 +148,10 @@ var craftedKernel = []craftedFault{
 	{name: "collision number in the master node", object: "master", real: stops, want: "collision number 70000",
 		edit: func(e *editor) { le.PutUint32(e.entry("master", "ROOT")[8:], 70000) }},
 	{name: "name twice in the master node", object: "master", want: `"VERSION": name given twice`, edit: func(e *editor) { e.repeat("master", "VERSION") }},
+	{name: "extended attribute that readers do not hold", severity: zpl.Warning, object: "value", path: "root/noted/[xattr]/user.note", want: "so the file cannot be extracted",
+		edit: func(e *editor) { e.resizeXattrs("root/noted/[xattr]", 17<<20) }},
+	{name: "extended attributes that readers do not hold", severity: zpl.Warning, object: "root/noted/[xattr]", path: "root/noted/[xattr]", want: "at most 67108864 are read",
+		edit: func(e *editor) { e.resizeXattrs("root/noted/[xattr]", 80<<20) }},
 	{name: "unknown field in the master node", severity: zpl.Warning, object: "master", want: "unknown fields",
 		edit: func(e *editor) { e.entry("master", "ROOT")[12] = 1 }},
 

@@ -28,6 +28,9 @@ func (c *checker) checkDir(i int) {
 		return
 	}
 	d.repeated()
+	if d.values > maxXattrTotal {
+		c.fault(i, Warning, "extended attributes of %d bytes: at most %d are read, so the file cannot be extracted", d.values, maxXattrTotal)
+	}
 	if entries := uint64(len(d.hashes)); z.Size != entries+2 {
 		c.fault(i, Damage, "directory: its size is %d, which says %d entries, but there are %d", z.Size, int64(z.Size)-2, entries)
 	}
@@ -43,6 +46,7 @@ type dirCheck struct {
 	dirs   uint64 // entries that lead to directories
 	seed   maphash.Seed
 	hashes []uint64 // of the names
+	values uint64   // bytes of extended attributes
 }
 
 func (d *dirCheck) entry(e zap.Entry) error {
@@ -94,6 +98,8 @@ func (d *dirCheck) entry(e zap.Entry) error {
 		fault(Damage, "it is an extended attribute, but lacks the flag for that")
 	case inXattrs && n.mode.Type() != tree.TypeFile:
 		fault(Damage, "an extended attribute that is a %s", n.mode.TypeName())
+	case inXattrs:
+		d.value(child, fault)
 	}
 	if n.parent == c.numbers[d.dir] {
 		n.set(parentHasIt)
@@ -109,6 +115,20 @@ func (d *dirCheck) entry(e zap.Entry) error {
 		c.noteFound(d.dir, e.Name, child)
 	}
 	return nil
+}
+
+// value compares the size of an extended attribute with what readers hold.
+func (d *dirCheck) value(child int, fault func(s Severity, format string, args ...any)) {
+	z, err := d.c.f.decode(d.c.objects[child])
+	if err != nil {
+		return // told before
+	}
+	if z.Size > maxXattrValue {
+		fault(Warning, "an extended attribute of %d bytes: at most %d are read, so the file cannot be extracted", z.Size, maxXattrValue)
+	}
+	if d.values += z.Size; d.values < z.Size {
+		d.values = 1<<64 - 1
+	}
 }
 
 // repeated looks for names that a directory has twice: a second reading tells which they are,
