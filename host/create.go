@@ -100,8 +100,12 @@ func (s Store) Create(ctx context.Context, name string, t *tree.Tree, opts Creat
 		_, err := fmt.Fprintf(s.DryRun, "# written would be %s and %s\n", shell.Quote(c.Path), shell.Quote(c.Metalog))
 		return c, err
 	}
-	c.Report, err = todir.Extract(ctx, t, c.Path, todir.Options{
+	_, err = todir.Extract(ctx, t, c.Path, todir.Options{
 		Sync: true, Replace: opts.Replace, MakeDirs: true, Progress: opts.Progress, Note: opts.Note,
+		Placed: func(rep *todir.Report) error {
+			c.Report, c.Replaced = rep, rep.Replaced
+			return opts.placed(c)
+		},
 	})
 	if errors.Is(err, durable.ErrNotEmpty) { // one appeared meanwhile
 		err = fmt.Errorf("%q: %w", c.Path, ErrExists)
@@ -109,6 +113,5 @@ func (s Store) Create(ctx context.Context, name string, t *tree.Tree, opts Creat
 	if err != nil {
 		return nil, fmt.Errorf("dataset %q: %w", c.Name, err)
 	}
-	c.Replaced = c.Report.Replaced
 	return c, nil
 }

@@ -145,7 +145,13 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 		return nil, fmt.Errorf("dataset %q: %w", c.Name, err)
 	}
 	c.Replaced, c.Path, err = p.commit(ctx, short, temp, opts.Replace)
-	return c, err
+	if err != nil {
+		return c, err
+	}
+	if err := opts.placed(c); err != nil {
+		return c, fmt.Errorf("dataset %q is complete, but: %w", c.Name, err)
+	}
+	return c, nil
 }
 
 // run runs a zfs command that changes something. It does not end with ctx, or nobody would know

@@ -55,13 +55,25 @@ type CreateOptions struct {
 	Replace  bool      // a dataset of that name, if there is one
 	Now      time.Time // stands in the names of temporary datasets
 	Progress func(names int)
-	Note     func(text string) // is told of what killed runs left, and of how it was put right
+
+	// Placed, if set, is called when the dataset is complete. If it fails, Create does: in a store
+	// all is as it was before, in a pool the dataset stays.
+	Placed func(*Created) error
+
+	Note func(text string) // is told of what killed runs left, and of how it was put right
 }
 
 func (o *CreateOptions) note(format string, args ...any) {
 	if o.Note != nil {
 		o.Note(fmt.Sprintf(format, args...))
 	}
+}
+
+func (o *CreateOptions) placed(c *Created) error {
+	if o.Placed == nil {
+		return nil
+	}
+	return o.Placed(c)
 }
 
 // Created is a dataset that was made.

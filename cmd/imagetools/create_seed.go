@@ -135,19 +135,20 @@ func runCreateSeed(ctx context.Context, env *cli.Env, opts createSeedOptions) er
 	for _, w := range s.Warnings {
 		env.Warnf("%v", w)
 	}
-	made, err := home.Create(ctx, opts.Seed, s.Tree, host.CreateOptions{
+	_, err = home.Create(ctx, opts.Seed, s.Tree, host.CreateOptions{
 		Replace: opts.Force, Now: env.Now(),
 		Progress: func(names int) { progress.Count("writing names", int64(names)) },
 		Note:     func(text string) { env.Warnf("%s", text) },
+		Placed: func(made *host.Created) error {
+			progress.Finish()
+			return opts.print(env, places, s, home.String(), made)
+		},
 	})
 	progress.Finish()
-	if err != nil {
+	if err != nil || !opts.DryRun {
 		return withForceHint(err)
 	}
-	if opts.DryRun {
-		made = nil
-	}
-	return opts.print(env, places, s, home.String(), made)
+	return opts.print(env, places, s, home.String(), nil)
 }
 
 // build makes the tree. The function that it returns releases what the tree refers to.

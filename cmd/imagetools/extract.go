@@ -37,6 +37,7 @@ type extractOptions struct {
 	DryRun    bool
 	Quiet     bool
 	JSON      bool
+	placed    func() error // see [writeNewFile]
 }
 
 func newExtractCommand(env *cli.Env) *cobra.Command {
@@ -283,7 +284,7 @@ func (o *extractOptions) writeTar(ctx context.Context, env *cli.Env, t *tree.Tre
 		}
 		return w.Flush()
 	}
-	return writeNewFile(env, o.Tar, o.Force, nil, func(f *durable.File) error {
+	return writeNewFile(env, o.Tar, o.Force, o.placed, func(f *durable.File) error {
 		w := bufio.NewWriterSize(f, 1<<20)
 		if err := totar.Write(ctx, w, t, to); err != nil {
 			return err

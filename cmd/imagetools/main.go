@@ -2,9 +2,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -40,7 +42,12 @@ func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 		args = append([]string{invoked}, args...)
 	}
 	root.SetArgs(args)
+	help := &checkedWriter{w: env.Stdout}
+	root.SetOut(help)
 	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = help.err
+	}
 	if err == nil {
 		return 0
 	}
@@ -53,6 +60,18 @@ func run(ctx context.Context, env *cli.Env, invoked string, args []string) int {
 		return 130
 	}
 	return env.Report(name, command.CommandPath(), memoryHint(err))
+}
+
+// checkedWriter remembers the first error, which the help of cobra does not look at.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.err = cmp.Or(c.err, err)
+	return n, err
 }
 
 // unfinishedError is an error of what leaves something behind when it is interrupted.

@@ -31,6 +31,9 @@ type prepareOptions struct {
 
 	source sourceOptions
 	open   openOptions
+
+	saving bool // a tree has begun to reach the disk
+	told   bool // the answer was printed, with the tar
 }
 
 func newPrepareCommand(env *cli.Env) *cobra.Command {
@@ -156,14 +159,16 @@ func runPrepare(ctx context.Context, env *cli.Env, opts prepareOptions) (err err
 	step := target.step(find)
 	report, faults := opts.do(ctx, env, target, step, progress)
 	progress.Finish()
-	if target.tree != nil && ctx.Err() != nil { // nothing has reached the disk
+	if opts.told {
+		return faults
+	}
+	if target.tree != nil && ctx.Err() != nil && !opts.saving { // nothing has reached the disk
 		return ctx.Err()
 	}
 	if step.Found == prepare.Unknown || faults != nil && opts.Output != "" { // a copy with leaks must not be taken for a prepared one
 		return fmt.Errorf("%s: %w", target.what, target.hint(faults))
 	}
-	res := &prepared{Target: opts.Target, OS: step.Found, DryRun: opts.tellOnly(), Report: report}
-	if err := opts.print(env, target, res); err != nil {
+	if err := opts.print(env, target, opts.result(step, report)); err != nil {
 		return err
 	}
 	switch {
@@ -209,6 +214,7 @@ func (o *prepareOptions) do(ctx context.Context, env *cli.Env, target *prepareTa
 	case target.tree == nil || ctx.Err() != nil || step.Found == prepare.Unknown:
 		return report, faults
 	case o.Output == "": // a directory is the better the less it holds
+		o.saving = true
 		return report, errors.Join(faults, target.save())
 	case faults != nil:
 		return report, faults
@@ -216,7 +222,11 @@ func (o *prepareOptions) do(ctx context.Context, env *cli.Env, target *prepareTa
 	if err := target.tree.Seal(); err != nil {
 		return report, err
 	}
-	to := extractOptions{Tar: o.Output, Force: o.Force}
+	to := extractOptions{Tar: o.Output, Force: o.Force, placed: func() error {
+		progress.Finish()
+		o.told = true
+		return o.print(env, target, o.result(step, report)) // a tar whose answer cannot be written is not made
+	}}
 	return report, to.writeTar(ctx, env, target.tree, progress)
 }
 
@@ -227,6 +237,10 @@ type prepared struct {
 	DryRun bool       `json:"dry_run"` // the changes would be done
 	*edit.Report
 	Warnings []string `json:"warnings"`
+}
+
+func (o *prepareOptions) result(step *prepare.Step, report *edit.Report) *prepared {
+	return &prepared{Target: o.Target, OS: step.Found, DryRun: o.tellOnly(), Report: report}
 }
 
 // print prints what was or would be done.
