@@ -31,7 +31,7 @@ func (o Options) workers(limit int) int {
 	return min(runtime.GOMAXPROCS(0), limit)
 }
 
-// NewWriter returns a writer that compresses to w in the format. Close completes the output,
+// NewWriter returns a writer that compresses to w in the format; the zero Format stands for gzip. Close completes the output,
 // without closing w; it may be called again. An error of w is reported by the call of Write or
 // Close that meets it and by all that follow. The writer calls w only from within Write and
 // Close; it is not safe for concurrent use.
@@ -41,7 +41,7 @@ func NewWriter(w io.Writer, format Format, opts Options) (io.WriteCloser, error)
 	switch format {
 	case None:
 		return &plainWriter{w: w}, nil
-	case Gzip:
+	case Gzip, "":
 		return newBlockWriter(w, opts.workers(gzipWorkers), func() *deflate.Input { return new(deflate.Input) }, newMemberEncoder), nil
 	case XZ:
 		return newBlockWriter(w, opts.workers(xzWorkers), func() *buffer { return newBuffer(xzBlock) }, newXZEncoder), nil

@@ -83,7 +83,7 @@ func TestWriteAfterClose(t *testing.T) {
 
 func TestNewWriterRefusesFormat(t *testing.T) {
 	t.Parallel()
-	for _, format := range []compress.Format{compress.Zstd, "", "lz4"} {
+	for _, format := range []compress.Format{compress.Zstd, "GZIP", "lz4"} {
 		if _, err := compress.NewWriter(io.Discard, format, compress.Options{}); err == nil {
 			t.Errorf("NewWriter(%q) succeeds", string(format))
 		}

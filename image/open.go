@@ -88,6 +88,9 @@ var (
 	ErrIncomplete    = errors.New("incomplete") // see [IncompleteError]
 )
 
+// errNotOpen says that an Image is not one that Open returned.
+var errNotOpen = errors.New("the image is not open: Open returns one that is")
+
 // IncompleteError says that an image is incremental, and that what it builds on was not read.
 type IncompleteError struct {
 	Snapshot string   // that is wanted
@@ -159,7 +162,7 @@ func (f *Found) Open(ctx context.Context, opts OpenOptions) (_ *Image, err error
 // Close removes spools and closes files. Contents cannot be read afterwards. A nil image has nothing to
 // close.
 func (img *Image) Close() error {
-	if img == nil {
+	if img == nil || img.Index == nil {
 		return nil
 	}
 	var errs []error
@@ -193,7 +196,9 @@ func (img *Image) Spooled() (n int64) {
 func (img *Image) Held() int64 { return img.Index.Held() }
 
 // IsVolume reports whether the snapshot is that of a volume, which has no files.
-func (img *Image) IsVolume() bool { return img.snapshot.Begin.Objset == stream.ObjsetZvol }
+func (img *Image) IsVolume() bool {
+	return img.snapshot != nil && img.snapshot.Begin.Objset == stream.ObjsetZvol
+}
 
 // FileSystem opens the file system at the level of its objects. The error is [ErrNotFileSystem],
 // [ErrIncomplete], [ErrEncrypted] or [ErrResumed], or tells of damage.
@@ -204,7 +209,10 @@ func (img *Image) FileSystem() (*zpl.FS, error) {
 }
 
 func (img *Image) fileSystem() (*zpl.FS, error) {
-	if img.fs != nil {
+	switch {
+	case img.snapshot == nil:
+		return nil, errNotOpen
+	case img.fs != nil:
 		return img.fs, nil
 	}
 	f, err := zpl.Open(img.Index, img.snapshot)
@@ -231,6 +239,9 @@ func (img *Image) NameRules() string {
 // Volume opens the disk in a volume. It is closed with the image. The error is [ErrNotVolume],
 // [ErrIncomplete], [ErrEncrypted] or [ErrResumed], or tells of damage.
 func (img *Image) Volume() (*zvol.Volume, error) {
+	if img.snapshot == nil {
+		return nil, errNotOpen
+	}
 	v, err := zvol.Open(img.Index, img.snapshot)
 	if errors.Is(err, zvol.ErrNotVolume) {
 		err = fault.With(err, WayFile)

@@ -171,9 +171,15 @@ type fileReader struct {
 	progress func(name string, done, total int64)
 }
 
+// errNoStdin says that the options name no standard input.
+var errNoStdin = errors.New("is to be read, and the options have no Stdin")
+
 func (c *fileReader) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
+	}
+	if c.r == nil {
+		return 0, errNoStdin
 	}
 	n, err := c.r.Read(p)
 	c.n += int64(n)

@@ -143,7 +143,7 @@ func (v *verifier) file(in *Input) error {
 	switch {
 	case v.ctx.Err() != nil:
 		return v.ctx.Err()
-	case errors.Is(err, objset.ErrTooLarge) || errors.Is(err, budget.ErrExceeded) || errors.Is(err, errOpen):
+	case errors.Is(err, objset.ErrTooLarge) || errors.Is(err, budget.ErrExceeded) || errors.Is(err, errOpen) || errors.Is(err, errNoStdin):
 		return err
 	case err != nil:
 		records.add(readFault(err))

@@ -137,6 +137,9 @@ type namedStep struct {
 
 // Build makes a seed. Faults of files and of lines of manifest.gen come joined.
 func Build(ctx context.Context, opts Options) (*Seed, error) {
+	if opts.Places.Proto == "" {
+		return nil, errors.New("Options.Places names no proto area; Locate finds it")
+	}
 	b, err := newBuilder(ctx, opts)
 	if err != nil {
 		return nil, err

@@ -338,6 +338,9 @@ func New() *Tree { return &Tree{Root: NewDir(0o755)} }
 // It follows no symbolic links. "", "." and "/" are the root.
 func (t *Tree) Lookup(path string) *Node {
 	n := t.Root
+	if n == nil {
+		return nil
+	}
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "" || name == "." {
 			continue
@@ -352,6 +355,9 @@ func (t *Tree) Lookup(path string) *Node {
 // Under returns a tree in which the root of t is the directory name of a new root that has
 // mode 0755, owner 0:0 and the time of t's root. t must not be used afterwards.
 func (t *Tree) Under(name string) (*Tree, error) {
+	if t.Root == nil {
+		return nil, errors.New("the tree has no root")
+	}
 	top := New()
 	top.Root.ModTime = t.Root.ModTime
 	t.Unseal()

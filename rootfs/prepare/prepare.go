@@ -115,8 +115,8 @@ func Find(ctx context.Context, t Target, opts Options) (*Plan, error) {
 	return &f.plan, f.faults.Err()
 }
 
-// Apply does what is planned, and tells report of each change that was still to be done. One
-// that fails does not keep the others from being done: all faults are joined. When ctx ends, its
+// Apply does what is planned, and tells report, which may be nil, of each change that was still to be done.
+// One that fails does not keep the others from being done: all faults are joined. When ctx ends, its
 // error comes with them; then, and after faults, another plan finds what is left.
 func (p *Plan) Apply(ctx context.Context, report func(Change)) error {
 	var faults []error
@@ -127,7 +127,7 @@ func (p *Plan) Apply(ctx context.Context, report func(Change)) error {
 		done, err := c.do(c.fs, c.Path)
 		if err != nil {
 			faults = append(faults, err)
-		} else if done {
+		} else if done && report != nil {
 			report(c)
 		}
 	}
