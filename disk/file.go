@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"imagetools/fault"
 	"imagetools/internal/holes"
 	"imagetools/internal/scratch"
 	"imagetools/internal/steady"
@@ -141,7 +142,7 @@ func spoolError(f *os.File, name string, done int64, err error) error {
 	}
 	err = fmt.Errorf("temporary copy of %q in %q: after %d bytes: %w", name, filepath.Dir(f.Name()), done, err)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
-		return source.WithHint(err, "--tmpdir names a larger place")
+		return fault.With(err, source.WayRoom)
 	}
 	return err
 }

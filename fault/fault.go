@@ -58,6 +58,15 @@ func (e *Error) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// WayOut returns Way and Args.
+func (e *Error) WayOut() (Way, []string) { return e.Way, e.Args }
+
+// Exit is an error that knows the way out of it, such as [Error]. The zero Way is none.
+type Exit interface {
+	error
+	WayOut() (way Way, args []string)
+}
+
 // With returns err with a way out, nil for nil.
 func With(err error, way Way, args ...string) error {
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/internal/shell"
 	"imagetools/tree/source"
 )
@@ -17,6 +18,9 @@ import (
 // ZFS is the zfs(8) of this host. It is used with what illumos, OpenZFS and zfs-fuse have in
 // common, so `zfs get -p` rather than `zfs list -p`.
 type ZFS struct{ host *Host }
+
+// WayMount is to mount a dataset, and to name the directory as one.
+var WayMount = fault.NewWay("host.mount")
 
 // ZFS returns the host's ZFS, or nil if it has none.
 func (h *Host) ZFS() *ZFS {
@@ -59,8 +63,7 @@ func (d *PoolDataset) Folder(ctx context.Context) (*Folder, error) {
 	case err != nil:
 		return nil, err
 	case !path.IsAbs(at):
-		return nil, source.WithHint(fmt.Errorf("dataset %q: its mountpoint is %q", d.Name, at),
-			"mount it somewhere, and name that folder, with --as-dataset")
+		return nil, fault.With(fmt.Errorf("dataset %q: its mountpoint is %q", d.Name, at), WayMount)
 	case !mounted:
 		return nil, source.WithHint(fmt.Errorf("dataset %q is not mounted", d.Name), "zfs mount "+shell.Quote(d.Name))
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"imagetools/fault"
 	"imagetools/tree/source"
 )
 
@@ -82,6 +83,14 @@ func isFile(elem ...string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// Ways out of a build that lacks a part.
+var (
+	WayProto        = fault.NewWay("seed.proto")         // name a finished build, or its install root
+	WayOverlay      = fault.NewWay("seed.overlay")       // name the overlay, or do without
+	WayManifest     = fault.NewWay("seed.manifest")      // name the manifest, or do without
+	WayManifestFile = fault.NewWay("seed.manifest-file") // name the file manifest.gen
+)
+
 func locateProto(p *Places, build string, opts LocateOptions) error {
 	if p.Proto = opts.Proto; p.Proto == "" {
 		p.Proto = filepath.Join(build, "proto")
@@ -93,7 +102,7 @@ func locateProto(p *Places, build string, opts LocateOptions) error {
 	if opts.Proto != "" {
 		return err
 	}
-	return source.WithHint(err, "name a smartos-live tree after 'gmake world', or with --proto its install root")
+	return fault.With(err, WayProto)
 }
 
 func locateOverlay(p *Places, build string, opts LocateOptions) error {
@@ -111,8 +120,7 @@ func locateOverlay(p *Places, build string, opts LocateOptions) error {
 	case isFile(p.Proto, mergedMark):
 		p.Notes = append(p.Notes, "there is no overlay: proto holds its files, as in builds since 2019")
 	default:
-		return source.WithHint(errors.New("no overlay/generic, and proto does not hold its files"),
-			"name the overlay with --overlay, or say with --without-overlay that there is none")
+		return fault.With(errors.New("no overlay/generic, and proto does not hold its files"), WayOverlay)
 	}
 	return nil
 }
@@ -132,8 +140,7 @@ func locateManifest(p *Places, build string, opts LocateOptions) (err error) {
 			p.Notes = append(p.Notes, fmt.Sprintf("there is no manifest.gen: owners and modes are from the %d files of manifest.d", len(p.Manifests)))
 		}
 	default:
-		return source.WithHint(errors.New("no manifest.gen, and no manifest.d"),
-			"name it with --manifest, or leave everything to root with --without-manifest")
+		return fault.With(errors.New("no manifest.gen, and no manifest.d"), WayManifest)
 	}
 	return err
 }
@@ -145,7 +152,7 @@ func componentManifests(dir string) ([]string, error) {
 		return nil, err
 	}
 	if len(list) == 0 {
-		return nil, source.WithHint(fmt.Errorf("no *.manifest in %q", dir), "name manifest.gen with --manifest")
+		return nil, fault.With(fmt.Errorf("no *.manifest in %q", dir), WayManifestFile)
 	}
 	slices.Sort(list)
 	var faults source.Faults

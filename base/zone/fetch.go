@@ -12,8 +12,8 @@ import (
 	"os"
 	"time"
 
+	"imagetools/fault"
 	"imagetools/internal/scratch"
-	"imagetools/tree/source"
 )
 
 // Fetch is how a bootstrap is fetched: over HTTPS alone. A connection that breaks or stalls is
@@ -174,8 +174,7 @@ func (t *transfer) begin(response *http.Response) error {
 	case code == http.StatusTooManyRequests || code >= 500:
 		return fmt.Errorf("bootstrap %q: the server answers %q", t.URL, response.Status)
 	case code == http.StatusNotFound:
-		return finalError{source.WithHint(fmt.Errorf("bootstrap %q: the server answers %q", t.URL, response.Status),
-			"-d gives the date in the name of a kit, --bootstrap another URL or a file")}
+		return finalError{fault.With(fmt.Errorf("bootstrap %q: the server answers %q", t.URL, response.Status), WayKit)}
 	default:
 		return finalError{fmt.Errorf("bootstrap %q: the server answers %q", t.URL, response.Status)}
 	}
@@ -226,7 +225,7 @@ func (t *transfer) explain(ctx context.Context, err error) error {
 	}
 	err = fmt.Errorf("bootstrap %q: %w", t.URL, err)
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return finalError{source.WithHint(err, "--cacert FILE names root certificates to trust")}
+		return finalError{fault.With(err, WayTrust)}
 	}
 	return err
 }

@@ -169,7 +169,7 @@ func TestFetchFails(t *testing.T) {
 		{"digest", func(f *zone.Fetch) { f.SHA256 = strings.Repeat("0", 64) }, nil, "SHA-256 is " + digest(content) + ", not 000", 1},
 		{"no gzip", nil, func(w http.ResponseWriter, _ *http.Request, _ int) { w.Write([]byte("<html>")) }, "it is not compressed by gzip|the kits", 1},
 		{"empty", nil, func(http.ResponseWriter, *http.Request, int) {}, "it is not compressed by gzip", 1},
-		{"not there", nil, func(w http.ResponseWriter, r *http.Request, _ int) { http.NotFound(w, r) }, `the server answers "404 Not Found"|-d gives the date`, 1},
+		{"not there", nil, func(w http.ResponseWriter, r *http.Request, _ int) { http.NotFound(w, r) }, `the server answers "404 Not Found"|zone.kit`, 1},
 		{"forbidden", nil, func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(403) }, `the server answers "403 Forbidden"`, 1},
 		{"busy for good", nil, func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(503) }, `the server answers "503 Service Unavailable", 5 times`, 5},
 		{"cut for good", nil, func(w http.ResponseWriter, _ *http.Request, _ int) { cut(w, `"one"`) }, "unexpected EOF, 5 times", 5},
@@ -181,7 +181,7 @@ func TestFetchFails(t *testing.T) {
 			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
 		}, `it leads away from https, to "http://127.0.0.1:1/"`, 1},
 		{"round and round", nil, func(w http.ResponseWriter, r *http.Request, _ int) { http.Redirect(w, r, "/", http.StatusFound) }, "without end", 10},
-		{"not trusted", func(f *zone.Fetch) { f.CACert = nil }, nil, "certificate|--cacert FILE", 0},
+		{"not trusted", func(f *zone.Fetch) { f.CACert = nil }, nil, "certificate|zone.trust", 0},
 		{"no certificates", func(f *zone.Fetch) { f.CACert = []byte("none") }, nil, "root certificates: none of them is one", 0},
 		{"http", func(f *zone.Fetch) { f.URL = "http://localhost/x" }, nil, `bootstrap "http://localhost/x": this is no https URL`, 0},
 		{"no folder", func(f *zone.Fetch) { f.URL += "/x"; os.Remove(f.Dir); os.WriteFile(f.Dir, nil, 0o600) }, nil, "not a directory", 0},

@@ -10,10 +10,10 @@ import (
 	"strings"
 
 	"imagetools/base"
+	"imagetools/fault"
 	"imagetools/host"
 	"imagetools/internal/plain"
 	"imagetools/rootfs/edit"
-	"imagetools/tree/source"
 )
 
 // ScriptError is a script of the zone that failed.
@@ -64,7 +64,7 @@ func (r *running) script(ctx context.Context, file string, log *edit.Log) (base.
 		r.log(said.Stderr)
 	}
 	if failed.Step == "certificates" && r.CACert == nil {
-		return out.last, source.WithHint(failed, "--cacert FILE gives the zone root certificates to begin with")
+		return out.last, fault.With(failed, WayCACert)
 	}
 	return out.last, failed
 }

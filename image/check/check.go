@@ -102,7 +102,7 @@ func Zone(dataset FS, o Options) []Finding {
 	switch c.brand {
 	case joyent, builder, minimal:
 		if c.isLinux() && !c.has(root+zoneinitJSON) {
-			c.add(root, "this is the root of a Linux: zones of brand "+c.brand+" will not boot; use --type lx-dataset")
+			c.add(root, "this is the root of a Linux: zones of brand "+c.brand+" will not boot; the type for it is lx-dataset")
 			return c.found
 		}
 		c.native()

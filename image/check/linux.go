@@ -19,7 +19,7 @@ func (c *checker) linux() {
 	c.init()
 	c.distribution()
 	if c.has("root/etc/svc/repository.db") {
-		c.add("root/etc/svc/repository.db", "this is the root of a SmartOS zone, not of a Linux: use --type zone-dataset")
+		c.add("root/etc/svc/repository.db", "this is the root of a SmartOS zone, not of a Linux: the type for it is zone-dataset")
 	}
 	c.written(lxWrites)
 }

@@ -170,7 +170,8 @@ func (h *hinted) Hint() string  { return h.hint }
 // Hint adds to err what the user can do about it.
 func Hint(err error, hint string) error { return &hinted{err, hint} }
 
-// Hints are the hints that err and all it wraps have, each once.
+// Hints are the hints that err and all it wraps have, each once. A way out is its name and its
+// arguments: only an Env has texts.
 func Hints(err error) []string { return (&Env{}).hints(err) }
 
 func (e *Env) hints(err error) []string {
@@ -182,11 +183,11 @@ func (e *Env) hints(err error) []string {
 	}
 	var visit func(error)
 	visit = func(err error) {
-		switch h := err.(type) {
-		case interface{ Hint() string }:
+		if h, ok := err.(interface{ Hint() string }); ok {
 			add(h.Hint())
-		case *fault.Error:
-			add(e.hint(h))
+		}
+		if out, ok := err.(fault.Exit); ok {
+			add(e.hint(out))
 		}
 		switch u := err.(type) {
 		case interface{ Unwrap() error }:
@@ -206,9 +207,13 @@ func (e *Env) hints(err error) []string {
 }
 
 // hint is the text for the way out of an error; empty if there is none.
-func (e *Env) hint(err *fault.Error) string {
-	text, args := e.Ways[err.Way], make([]any, len(err.Args))
-	for i, arg := range err.Args {
+func (e *Env) hint(err fault.Exit) string {
+	way, list := err.WayOut()
+	if e.Ways == nil && way != (fault.Way{}) {
+		return strings.Join(append([]string{way.String()}, list...), " ")
+	}
+	text, args := e.Ways[way], make([]any, len(list))
+	for i, arg := range list {
 		args[i] = arg
 	}
 	if strings.Count(text, "%") == 0 {

@@ -8,9 +8,9 @@ import (
 	"io"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/internal/osrelease"
 	"imagetools/rootfs"
-	"imagetools/tree/source"
 )
 
 // OS is what runs in a root.
@@ -55,11 +55,14 @@ var signs = []struct {
 	{"/etc/ld.so.conf", Linux}, {"/etc/machine-id", Linux}, {"/lib/apk/db", Linux}, {"/var/lib/dpkg/status", Linux},
 }
 
+// WayOS is to name the operating system.
+var WayOS = fault.NewWay("prepare.os")
+
 // Detect tells by its files what runs in a root: os-release has the first word, then
 // /etc/release, then paths that only one of both has, then the shell. If nothing tells, or it is
 // something else, the error is ErrUnknownOS.
 func Detect(root *rootfs.FS) (OS, error) {
-	unknown := source.WithHint(ErrUnknownOS, "name it: --os smartos or --os linux")
+	unknown := fault.With(ErrUnknownOS, WayOS)
 	for _, path := range osrelease.Paths {
 		text, err := readIfFile(root, path, maxFile)
 		if err != nil {

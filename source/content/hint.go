@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/internal/shell"
 	"imagetools/source/content/magic"
 )
@@ -27,10 +28,26 @@ func (e *NotDiskError) Error() string {
 // Hint is the command that helps.
 func (e *NotDiskError) Hint() string {
 	if e.Finding.Kind == Tree {
-		return "create an image of a root file system without --type zvol"
+		return ""
 	}
 	return Hint(e.Name, e.Finding)
 }
+
+// WayOut is WayTree for a root file system.
+func (e *NotDiskError) WayOut() (fault.Way, []string) {
+	if e.Finding.Kind == Tree {
+		return WayTree, nil
+	}
+	return fault.Way{}, nil
+}
+
+// Ways out of a source that is something else.
+var (
+	WayTree   = fault.NewWay("content.tree")   // make an image of a root file system, not of a disk
+	WayMibe   = fault.NewWay("content.mibe")   // use the directory as an overlay: one argument
+	WayLevel  = fault.NewWay("content.level")  // use the directory as the source, or the one that was named as it is: one argument
+	WayUnpack = fault.NewWay("content.unpack") // unpack the archive, or use it as it is
+)
 
 // NotReadError says that a source is recognised as something that this program does not read.
 type NotReadError struct {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"imagetools/fault"
 	"imagetools/host"
 	"imagetools/tree"
 )
@@ -213,13 +214,13 @@ func (e *LevelError) Error() string {
 	return fmt.Sprintf("%s: not a root file system; the root file system is in %q in it", name, clip(e.Level.Path))
 }
 
-// Hint is what helps.
-func (e *LevelError) Hint() string {
+// WayOut is to use the root file system that was found.
+func (e *LevelError) WayOut() (fault.Way, []string) {
 	switch {
 	case e.Level.Kind == Mibe:
-		return "create the image from its base image, with --overlay " + path.Join(e.Name, e.Level.Path, "copy") + "; imagetools neither installs its packages nor runs its customize script"
+		return WayMibe, []string{path.Join(e.Name, e.Level.Path, "copy")}
 	case e.IsDir:
-		return "use " + path.Join(e.Name, e.Level.Path) + " as SOURCE, or --as-dataset=false to take the directory as it is"
+		return WayLevel, []string{path.Join(e.Name, e.Level.Path)}
 	}
-	return "unpack the archive, as root, and use the directory as SOURCE, or --as-dataset=false to take the archive as it is"
+	return WayUnpack, nil
 }

@@ -114,7 +114,7 @@ func Read(ctx context.Context, dir string, opts Options) (*tree.Tree, *source.Re
 		}
 	} else if owners == source.OwnersRoot || owners == source.OwnersAuto && w.uids.single && w.uids.uid != 0 {
 		if owners == source.OwnersAuto {
-			w.report.Note("every file belongs to uid %d: owners become 0:0 (--owners disk keeps them)", w.uids.uid)
+			w.report.Note("every file belongs to uid %d: owners become 0:0", w.uids.uid)
 		}
 		w.own()
 		faults = w.checkSetIDs()
@@ -419,7 +419,7 @@ func (f *findings) entry(l *listing, i int) {
 		}
 		if st.Dev != l.stat.Dev {
 			f.warnings = append(f.warnings, source.Warning{Path: join(l.path, name),
-				Text: "another file system is mounted here; it is read too (--exclude leaves it out)"})
+				Text: "another file system is mounted here; its files are read, too"})
 		}
 	case tree.TypeFile:
 		n.Content = newFile(l.host, name, &st)

@@ -439,14 +439,14 @@ func TestOwners(t *testing.T) {
 		f      string // owner of f, or part of the error
 		note   string
 	}{
-		{"one user", []string{"f=", "d/"}, one, "", "0:0", "every file belongs to uid 1000: owners become 0:0 (--owners disk keeps them)"},
+		{"one user", []string{"f=", "d/"}, one, "", "0:0", "every file belongs to uid 1000: owners become 0:0"},
 		{"one user, disk", []string{"f=", "d/"}, one, "disk", "1000:100", ""},
 		{"two users", []string{"f=", "d/"}, two, "auto", "1000:100", ""},
 		{"two users, root", []string{"f=", "d/"}, two, "root", "0:0", ""},
 		{"set-uid", []string{"f= mode=4755", "d/"}, one, "", `"f": set-id file (mode 4755, owner 1000:100) would become root's`, ""},
 		{"set-gid, root", []string{"f= mode=2755", "d/"}, two, "root", `"f": set-id file (mode 2755`, ""},
 		{"set-uid, disk", []string{"f= mode=4755", "d/"}, one, "disk", "1000:100", ""},
-		{"set-gid directory", []string{"f=", "d/ mode=2755"}, one, "", "0:0", "every file belongs to uid 1000: owners become 0:0 (--owners disk keeps them)"},
+		{"set-gid directory", []string{"f=", "d/ mode=2755"}, one, "", "0:0", "every file belongs to uid 1000: owners become 0:0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -48,7 +49,7 @@ func (a *dockerArchive) find(ref string, want platform) (*image, error) {
 		return nil, fmt.Errorf("config %q: %w", clip(d.Config), err)
 	}
 	if !cfg.platform.runs(want) {
-		return nil, source.WithHint(fmt.Errorf("it is not for the platform %s", &want), "--platform takes another; there is "+onLine(cfg.platform.String()))
+		return nil, fault.With(fmt.Errorf("it is not for the platform %s", &want), WayPlatform, onLine(cfg.platform.String()))
 	}
 	if n := len(d.Layers); n != len(cfg.RootFS.DiffIDs) || n == 0 {
 		return nil, fmt.Errorf("%q has %d layers, the config %d", dockerFile, n, len(cfg.RootFS.DiffIDs))

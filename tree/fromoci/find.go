@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -266,8 +267,7 @@ func (f *finder) choose(all []candidate) (*candidate, error) {
 	}
 	if len(fit) == 0 {
 		slices.Sort(there)
-		return nil, source.WithHint(fmt.Errorf("it is not for the platform %s", &f.want),
-			"--platform takes another; there are: "+strings.Join(there, ", "))
+		return nil, fault.With(fmt.Errorf("it is not for the platform %s", &f.want), WayPlatform, strings.Join(there, ", "))
 	}
 	if len(fit) > 1 && f.want.Variant == "" {
 		wanted := f.want.variant()

@@ -462,7 +462,7 @@ func TestPlatforms(t *testing.T) {
 		}
 	}
 	_, err := fromoci.OpenLayout(t.Context(), nested, "all", fromoci.Options{Platform: "linux/s390x"})
-	if hints := cli.Hints(err); err == nil || len(hints) != 1 || !strings.Contains(hints[0], "there are: linux/amd64, linux/arm/v5, linux/arm/v7, linux/arm64/v8, linux/riscv64, windows/amd64") {
+	if hints := cli.Hints(err); err == nil || len(hints) != 1 || !strings.Contains(hints[0], "fromoci.platform linux/amd64, linux/arm/v5, linux/arm/v7, linux/arm64/v8, linux/riscv64, windows/amd64") {
 		t.Errorf("%v, %q", err, hints)
 	}
 	for _, bad := range []fromoci.Platform{"linux", "linux/", "a/b/c/d"} {

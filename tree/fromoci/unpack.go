@@ -7,7 +7,7 @@ import (
 	"hash"
 	"io"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 const (
@@ -127,7 +127,7 @@ func (u *unpacking) Read(p []byte) (int, error) {
 			continue
 		}
 		if int64(len(buf)) > u.limit {
-			u.err = source.WithHint(errors.New("the layers are too large unpacked"), "--spool-limit allows more")
+			u.err = fault.With(errors.New("the layers are too large unpacked"), WayLimit)
 			continue
 		}
 		u.limit -= int64(len(buf))

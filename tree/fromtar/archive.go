@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"imagetools/fault"
 	"imagetools/internal/plain"
 	"imagetools/internal/scratch"
 	"imagetools/internal/steady"
@@ -110,7 +111,7 @@ func spoolError(f *os.File, name string, done int64, err error) error {
 	}
 	err = fmt.Errorf("temporary copy of %q in %q: after %d bytes: %w", name, filepath.Dir(f.Name()), done, err)
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG) {
-		return source.WithHint(err, "the archive is unpacked once: choose a larger place with --tmpdir")
+		return fault.With(err, source.WayRoom)
 	}
 	return err
 }

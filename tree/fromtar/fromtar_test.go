@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"imagetools/fault"
 	"imagetools/internal/budget"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/fromtar"
@@ -401,7 +402,7 @@ func TestOwners(t *testing.T) {
 		t.Errorf("owner %d", n.UID)
 	}
 	_, err := fromtar.Open(t.Context(), save(t, pack(t, owned("a", 0o4755))), fromtar.Options{Owners: source.OwnersRoot})
-	if _, ok := errors.AsType[*source.HintError](err); !ok || !strings.Contains(err.Error(), `"a": set-id file (mode 4755, owner 1000:0)`) {
+	if _, ok := errors.AsType[*fault.Error](err); !ok || !strings.Contains(err.Error(), `"a": set-id file (mode 4755, owner 1000:0)`) {
 		t.Errorf("set-uid: %v", err)
 	}
 }
@@ -472,7 +473,7 @@ func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	treetest.SmallDisk(t, dir)
 	_, err := fromtar.Read(t.Context(), bytes.NewReader(pack(t, file("a"), strings.Repeat("x", 2<<20))), fromtar.Options{TmpDir: dir})
-	if _, ok := errors.AsType[*source.HintError](err); !ok || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), dir) {
+	if _, ok := errors.AsType[*fault.Error](err); !ok || !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("full disk: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 
+	"imagetools/fault"
 	"imagetools/tree"
 )
 
@@ -40,9 +41,15 @@ func SetIDChange(mode tree.Mode, olduid, oldgid, uid, gid uint32) bool {
 		(mode&tree.SetUID != 0 && olduid != uid || mode&tree.SetGID != 0 && oldgid != gid)
 }
 
+// WayOwners is to keep the owners, or to name them.
+var WayOwners = fault.NewWay("tree.owners")
+
+// WayRoom is to choose a larger place for temporary files.
+var WayRoom = fault.NewWay("tree.room")
+
 // SetIDError is the error for a file that [SetIDChange] is about.
 func SetIDError(path string, mode tree.Mode, olduid, oldgid uint32) error {
-	return WithHint(
+	return fault.With(
 		fmt.Errorf("%q: set-id file (mode %04o, owner %d:%d) would become root's", path, uint32(mode.Perm()), olduid, oldgid),
-		"keep the owners with --owners disk, take the set-id bit away, or name the owner in a METALOG")
+		WayOwners)
 }

@@ -174,11 +174,11 @@ const maxFaults = 20
 // they come in. The zero value is ready. It is not safe for concurrent use.
 type Faults struct {
 	Limit int // 0: 20
-	list  []fault
+	list  []keyed
 	count int
 }
 
-type fault struct {
+type keyed struct {
 	key string
 	seq int
 	err error
@@ -186,7 +186,7 @@ type fault struct {
 
 // Add takes a fault. key orders it; the text of err must name the place by itself.
 func (f *Faults) Add(key string, err error) {
-	f.list = append(f.list, fault{key, f.count, err})
+	f.list = append(f.list, keyed{key, f.count, err})
 	f.count++
 	if len(f.list) >= 4*f.limit() {
 		f.cut()
@@ -196,7 +196,7 @@ func (f *Faults) Add(key string, err error) {
 func (f *Faults) limit() int { return cmp.Or(f.Limit, maxFaults) }
 
 func (f *Faults) cut() {
-	slices.SortFunc(f.list, func(a, b fault) int {
+	slices.SortFunc(f.list, func(a, b keyed) int {
 		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.seq, b.seq))
 	})
 	f.list = f.list[:min(len(f.list), f.limit())]

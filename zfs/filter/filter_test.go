@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imagetools/internal/cli"
 	"imagetools/zfs/block"
 	"imagetools/zfs/filter"
 	"imagetools/zfs/internal/streamtest"
@@ -235,8 +236,8 @@ func TestRefused(t *testing.T) {
 	} {
 		_, err := tt.filter(io.Discard, bytes.NewReader(encode(t, binary.LittleEndian, tt.recs)))
 		var refused *filter.RefusedError
-		var fault *stream.FormatError
-		if !errors.As(err, &refused) || !errors.As(err, &fault) || !strings.Contains(err.Error(), tt.text) || refused.Hint() == "" {
+		var format *stream.FormatError
+		if !errors.As(err, &refused) || !errors.As(err, &format) || !strings.Contains(err.Error(), tt.text) || len(cli.Hints(err)) == 0 {
 			t.Errorf("%s: error %v, want %q", tt.name, err, tt.text)
 		}
 	}
@@ -413,8 +414,8 @@ func TestRecompressCorrupt(t *testing.T) {
 	data := encode(t, binary.LittleEndian, recs)
 	var out bytes.Buffer
 	_, err := filter.Recompress(&out, bytes.NewReader(data), block.Gzip1)
-	var fault *stream.FormatError
-	if !errors.As(err, &fault) || fault.Record != bad || !errors.Is(err, block.ErrCorrupt) {
+	var format *stream.FormatError
+	if !errors.As(err, &format) || format.Record != bad || !errors.Is(err, block.ErrCorrupt) {
 		t.Fatalf("error %v, want one of record %d", err, bad)
 	}
 	checkCut(t, "corrupt", out.Bytes())
@@ -563,8 +564,8 @@ func repair(data []byte) []byte {
 			sum.Update(data[at:at+stream.HeaderSize], r.Order())
 			sum.Update(payload, r.Order())
 		}
-		var fault *stream.FormatError
-		if !errors.Is(err, stream.ErrChecksum) || !errors.As(err, &fault) {
+		var format *stream.FormatError
+		if !errors.Is(err, stream.ErrChecksum) || !errors.As(err, &format) {
 			return data
 		}
 		header := data[fault.Offset:][:stream.HeaderSize]

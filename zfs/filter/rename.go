@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/zfs/stream"
 )
 
@@ -18,6 +19,9 @@ type Names struct {
 // maxName is how long a name in BEGIN may be: tools that strip holes write a checksum behind
 // it, into the last 32 bytes of the field.
 const maxName = 223
+
+// WayDataset is to give the dataset a shorter name.
+var WayDataset = fault.NewWay("filter.dataset")
 
 // Check tells whether ZFS takes the names: words of ASCII letters, digits, '-', '_', '.', ':'
 // and blanks, a snapshot of one, a dataset of some with '/' between them.
@@ -79,7 +83,7 @@ func Rename(w io.Writer, r io.Reader, names Names) (*Report, error) {
 		}
 		name := dataset + "@" + names.Snapshot
 		if err := checkLength(name); err != nil {
-			return false, &RefusedError{err.Error(), "--dataset gives the dataset a shorter name; receivers look at the snapshot's alone"}
+			return false, fault.With(&RefusedError{err.Error(), ""}, WayDataset)
 		}
 		if name != b.ToName { // what stood behind the old name goes with it
 			b.ToName, b.NameTail = name, ""

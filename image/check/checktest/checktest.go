@@ -82,7 +82,7 @@ var Cases = []Case{
 		Want: `root/etc/svc: /etc/svc is not a directory: vmadm refuses to create zones of brand joyent-minimal
 			root/etc/svc: is not a directory: zoneadm refuses to boot zones, as it mounts on /etc/svc/volatile`},
 	{Name: "a Linux for native zones", Type: manifest.TypeZone, Files: LX + "\nroot/lib -> usr/lib",
-		Want: "root: this is the root of a Linux: zones of brand joyent will not boot; use --type lx-dataset"},
+		Want: "root: this is the root of a Linux: zones of brand joyent will not boot; the type for it is lx-dataset"},
 
 	{Name: "no init", Type: manifest.TypeLX, Files: without(LX, "root/sbin/init"),
 		Want: "root/sbin/init: not found: zones will not boot; install an init package such as systemd-sysv or openrc"},
@@ -104,7 +104,7 @@ var Cases = []Case{
 	{Name: "SmartOS as lx", Type: manifest.TypeLX, Files: Native, Want: `
 		root/sbin/init: not found: zones will not boot; install an init package such as systemd-sysv or openrc
 		root/etc: none of redhat-release, lsb-release, debian_version, alpine-release, SuSE-release, void-release found: the boot script of brand lx refuses the distribution as unsupported
-		root/etc/svc/repository.db: this is the root of a SmartOS zone, not of a Linux: use --type zone-dataset`},
+		root/etc/svc/repository.db: this is the root of a SmartOS zone, not of a Linux: the type for it is zone-dataset`},
 	{Name: "native is a file", Type: manifest.TypeLX, Files: LX + "\nroot/native", Want: "root/native: is not a directory: zoneadm refuses to boot zones, as it mounts on /native"},
 	{Name: "init.d outside", Type: manifest.TypeLX, Files: LX + "\nroot/etc/init.d -> ../../../x",
 		Want: `root/etc/init.d: a link to "../../../x", by which the global zone writes outside of the zone`},

@@ -19,7 +19,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 const (
@@ -85,7 +85,7 @@ func (g *gate) check(u *url.URL) error {
 	case g.insecure:
 		return nil
 	}
-	return source.WithHint(fmt.Errorf("%s: %w", u.Host, errPlain), "--insecure allows it")
+	return fault.With(fmt.Errorf("%s: %w", u.Host, errPlain), WayInsecure)
 }
 
 func isLoopback(host string) bool {

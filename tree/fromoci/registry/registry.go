@@ -36,6 +36,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"imagetools/fault"
 	"imagetools/tree/fromoci"
 	"imagetools/tree/source"
 )
@@ -73,7 +74,7 @@ func Open(ctx context.Context, ref string, opts Options) (*Repository, error) {
 		how = append(how, name.Insecure)
 	}
 	if _, after, ok := strings.Cut(ref, "@"); ok && (!strings.HasPrefix(after, "sha") || strings.Contains(after, "@")) { // no digest: a password may be before it
-		return nil, source.WithHint(errors.New("docker://…: credentials are not taken from a name"), credentials)
+		return nil, fault.With(errors.New("docker://…: credentials are not taken from a name"), WayCredentials)
 	}
 	parsed, err := name.ParseReference(ref, how...)
 	if err == nil && !isRepository(parsed.Context().RepositoryStr()) {
@@ -220,10 +221,12 @@ var hints = map[int]string{
 	http.StatusTooManyRequests: "try again later; with docker login many registries allow more",
 }
 
-// credentials is how to give them, and credentialHint what to do where they are missing or wrong.
-const credentials = "log in with docker login, or set IMAGETOOLS_REGISTRY_USER and IMAGETOOLS_REGISTRY_PASSWORD"
-
-const credentialHint = credentials + "; registries say the same of a name that does not exist"
+// Ways out of faults of registries.
+var (
+	WayCredentials = fault.NewWay("registry.credentials") // give credentials
+	WayDenied      = fault.NewWay("registry.denied")      // give credentials, or another name
+	WayInsecure    = fault.NewWay("registry.insecure")    // allow plain HTTP
+)
 
 // StatusError is a request that a registry did not grant.
 type StatusError struct {
@@ -246,11 +249,23 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("%s (status %d)", text, e.Status)
 }
 
+func (e *StatusError) isDenied() bool {
+	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden
+}
+
+// WayOut is WayDenied where access is denied.
+func (e *StatusError) WayOut() (fault.Way, []string) {
+	if e.isDenied() {
+		return WayDenied, nil
+	}
+	return fault.Way{}, nil
+}
+
 // Hint is what to try.
 func (e *StatusError) Hint() string {
 	switch {
-	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
-		return credentialHint
+	case e.isDenied():
+		return ""
 	case e.After > maxWait:
 		return fmt.Sprintf("try again in %v, for which the registry asks", e.After)
 	case hints[e.Status] == "":
@@ -262,7 +277,7 @@ func (e *StatusError) Hint() string {
 // fail says which image an error is about.
 func (r *Repository) fail(err error) error {
 	if errors.Is(err, http.ErrSchemeMismatch) {
-		err = source.WithHint(err, "--insecure allows plain HTTP")
+		err = fault.With(err, WayInsecure)
 	}
 	return fmt.Errorf("%v: %w", r, err)
 }

@@ -246,8 +246,8 @@ func TestFails(t *testing.T) {
 		answer     func(http.ResponseWriter, *http.Request) bool
 		want, hint string
 	}{
-		"401":       {status(401, "", ""), "access is denied (status 401)", "docker login"},
-		"403":       {status(403, "", `{"errors":[{"code":"DENIED"}]}`), "access is denied (status 403, DENIED)", "docker login"},
+		"401":       {status(401, "", ""), "access is denied (status 401)", "registry.denied"},
+		"403":       {status(403, "", `{"errors":[{"code":"DENIED"}]}`), "access is denied (status 403, DENIED)", "registry.denied"},
 		"404":       {status(404, "", `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"<b>x"}]}`), "it does not exist (status 404, MANIFEST_UNKNOWN)", "name is right"},
 		"429":       {status(429, "", ""), "after 5 attempts: the registry is asked too often (status 429)", "try again later"},
 		"429, long": {status(429, "Retry-After=3600", ""), "the registry is asked too often (status 429)", "try again in 1h0m0s"},
@@ -490,7 +490,7 @@ func TestPlain(t *testing.T) {
 		})
 	})
 	_, err := read(t.Context(), host+"/team/app:1", quick)
-	if err == nil || !strings.Contains(err.Error(), "registry.example: plain HTTP is not used over a network") || !strings.Contains(strings.Join(cli.Hints(err), ""), "--insecure") {
+	if err == nil || !strings.Contains(err.Error(), "registry.example: plain HTTP is not used over a network") || !strings.Contains(strings.Join(cli.Hints(err), ""), "registry.insecure") {
 		t.Errorf("%v, %q", err, cli.Hints(err))
 	}
 }
