@@ -568,8 +568,8 @@ func repair(data []byte) []byte {
 		if !errors.Is(err, stream.ErrChecksum) || !errors.As(err, &format) {
 			return data
 		}
-		header := data[fault.Offset:][:stream.HeaderSize]
-		if fault.What == "END" && strings.Contains(err.Error(), "the stream's") {
+		header := data[format.Offset:][:stream.HeaderSize]
+		if format.What == "END" && strings.Contains(err.Error(), "the stream's") {
 			for i, v := range sum {
 				r.Order().PutUint64(header[8+8*i:], v)
 			}
