@@ -4,7 +4,7 @@ package tree
 const (
 	nodeCost  = 128
 	dirCost   = 64
-	entryCost = 80 // and the bytes of the name
+	entryCost = 80 // and the bytes of the name; half of it where names come in byte order
 	xattrCost = 48 // and the bytes of name and value
 	aceCost   = 16
 )

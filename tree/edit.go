@@ -3,7 +3,6 @@ package tree
 import (
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 )
 
@@ -21,15 +20,7 @@ func (n *Node) Remove(name string) error {
 	if child := d.list[i].Node; child.IsDir() {
 		child.parent = nil
 	}
-	last := len(d.list) - 1
-	if d.index != nil {
-		delete(d.index, name)
-		if i != last {
-			d.index[d.list[last].Name] = int32(i)
-		}
-	}
-	d.list[i] = d.list[last]
-	d.list = slices.Delete(d.list, last, last+1)
+	d.remove(i)
 	return nil
 }
 
@@ -50,13 +41,7 @@ func (n *Node) position(name string) int {
 	if n.dir == nil {
 		return -1
 	}
-	if n.dir.index != nil {
-		if i, ok := n.dir.index[name]; ok {
-			return int(i)
-		}
-		return -1
-	}
-	return slices.IndexFunc(n.dir.list, func(e Entry) bool { return e.Name == name })
+	return n.dir.position(name)
 }
 
 // Unseal makes a sealed tree one whose shape may change, and that must be sealed again. On
@@ -82,21 +67,9 @@ func (n *Node) unseal() {
 	}
 	if d.sealed {
 		d.sealed = false
-		d.makeIndex()
 	}
 	for _, e := range d.list {
 		e.Node.unseal()
-	}
-}
-
-// makeIndex makes the index that a directory of this size has while the tree is built.
-func (d *entries) makeIndex() {
-	if len(d.list) < indexFrom {
-		return
-	}
-	d.index = make(map[string]int32, 2*len(d.list))
-	for i, e := range d.list {
-		d.index[e.Name] = int32(i)
 	}
 }
 

@@ -161,39 +161,78 @@ type Entry struct {
 	Node *Node
 }
 
-// entries are the names in one directory. index exists while the tree is built and the
-// directory is too large to be searched name by name.
+// entries are the names in one directory. Names that come in byte order, as most sources give
+// them, need nothing but the list. index exists while a directory is built whose names came in
+// another order, and that is too large to be searched name by name.
 type entries struct {
-	list   []Entry
-	index  map[string]int32
-	sealed bool
+	list      []Entry
+	unordered bool // the list is not in byte order
+	index     map[string]int32
+	sealed    bool
 }
 
 const indexFrom = 16
 
-func (d *entries) find(name string) *Node {
-	if d.index != nil {
+// position is where a name stands in the list, -1 if it does not.
+func (d *entries) position(name string) int {
+	switch {
+	case d.index != nil:
 		if i, ok := d.index[name]; ok {
-			return d.list[i].Node
+			return int(i)
 		}
-		return nil
+	case d.unordered || len(d.list) < indexFrom:
+		return slices.IndexFunc(d.list, func(e Entry) bool { return e.Name == name })
+	default:
+		if i, ok := slices.BinarySearchFunc(d.list, name, func(e Entry, s string) int { return strings.Compare(e.Name, s) }); ok {
+			return i
+		}
 	}
-	for _, e := range d.list {
-		if e.Name == name {
-			return e.Node
-		}
+	return -1
+}
+
+func (d *entries) find(name string) *Node {
+	if i := d.position(name); i >= 0 {
+		return d.list[i].Node
 	}
 	return nil
 }
 
 func (d *entries) add(name string, n *Node) {
-	d.list = append(d.list, Entry{name, n})
-	switch {
-	case d.index != nil:
-		d.index[name] = int32(len(d.list) - 1)
-	case len(d.list) == indexFrom:
-		d.makeIndex()
+	if last := len(d.list) - 1; last >= 0 && name < d.list[last].Name {
+		d.unordered = true
 	}
+	d.list = append(d.list, Entry{name, n})
+	if d.index != nil {
+		d.index[name] = int32(len(d.list) - 1)
+	}
+	d.makeIndex()
+}
+
+// makeIndex makes the index if the directory needs one and has none.
+func (d *entries) makeIndex() {
+	if d.index != nil || !d.unordered || len(d.list) < indexFrom {
+		return
+	}
+	d.index = make(map[string]int32, 2*len(d.list))
+	for i, e := range d.list {
+		d.index[e.Name] = int32(i)
+	}
+}
+
+// remove takes out the name at a position.
+func (d *entries) remove(i int) {
+	last := len(d.list) - 1
+	if d.index != nil {
+		delete(d.index, d.list[i].Name)
+	}
+	if i != last {
+		d.list[i], d.unordered = d.list[last], true
+		if d.index != nil {
+			d.index[d.list[i].Name] = int32(i)
+		}
+	}
+	d.list = slices.Delete(d.list, last, last+1)
+	d.makeIndex()
 }
 
 // Errors that [Node.Add] reports.
@@ -223,12 +262,6 @@ func (n *Node) Parent() *Node { return n.parent }
 // Lookup returns the node of a name in directory n, nil if there is none.
 func (n *Node) Lookup(name string) *Node {
 	if n.dir == nil {
-		return nil
-	}
-	if n.dir.index == nil && len(n.dir.list) >= indexFrom { // sealed: sorted
-		if i, ok := slices.BinarySearchFunc(n.dir.list, name, func(e Entry, s string) int { return strings.Compare(e.Name, s) }); ok {
-			return n.dir.list[i].Node
-		}
 		return nil
 	}
 	return n.dir.find(name)
@@ -483,7 +516,7 @@ func (s *sealer) descend(dir *Node) {
 		dir.dir = &entries{}
 	}
 	d := dir.dir
-	d.index, d.sealed = nil, true
+	d.index, d.unordered, d.sealed = nil, false, true
 	slices.SortFunc(d.list, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	dir.Links = 2
 	for _, e := range d.list {

@@ -367,7 +367,7 @@ func (p *Path) Depth() int { return len(p.names) - 1 }
 
 // Walk calls fn for every name below directory n, which has the path prefix, directories
 // before what they hold and names in byte order. A directory that is met a second time is an
-// error: it is in two places, or in itself. fn may return fs.SkipDir.
+// error: it is in two places, or in itself. fn may return fs.SkipDir; it must not change z.
 func (f *FS) Walk(n uint64, prefix string, fn func(path string, e DirEntry, z *Znode) error) error {
 	return f.Visit(n, prefix, func(path *Path, e DirEntry, z *Znode) error { return fn(path.String(), e, z) })
 }
@@ -379,10 +379,24 @@ func (f *FS) Visit(n uint64, prefix string, fn func(path *Path, e DirEntry, z *Z
 }
 
 type walker struct {
-	f    *FS
-	fn   func(path *Path, e DirEntry, z *Znode) error
-	seen map[uint64]bool
-	path Path
+	f     *FS
+	fn    func(path *Path, e DirEntry, z *Znode) error
+	seen  map[uint64]bool
+	path  Path
+	known [64]*Znode // of files with several names, the last ones met
+}
+
+// znode decodes a znode, once for names of one file that follow one another.
+func (w *walker) znode(n uint64) (*Znode, error) {
+	known := &w.known[n%uint64(len(w.known))]
+	if *known != nil && (*known).Object == n {
+		return *known, nil
+	}
+	z, err := w.f.Znode(n)
+	if err == nil && z.Links > 1 && !z.IsDir() {
+		*known = z
+	}
+	return z, err
 }
 
 func (w *walker) walk(n uint64) error {
@@ -397,7 +411,7 @@ func (w *walker) walk(n uint64) error {
 	}
 	for _, e := range list {
 		w.path.names = append(w.path.names[:depth], e.Name)
-		z, err := w.f.Znode(e.Object)
+		z, err := w.znode(e.Object)
 		if err != nil {
 			return fmt.Errorf("%s: %w", plain.Name(w.path.String()), err)
 		}
