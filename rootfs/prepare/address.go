@@ -184,6 +184,11 @@ func partOfOther(data []byte, start, end int, a netip.Addr) bool {
 	for in(all, to) && to-end < longest {
 		to++
 	}
-	other, err := netip.ParseAddr(string(data[from:to]))
-	return err == nil && other != a
+	around := string(data[from:to])
+	if other, err := netip.ParseAddr(around); err == nil {
+		return other != a
+	}
+	// Punctuation may touch an address; what else makes it none is part of something else.
+	const punctuation = ":."
+	return strings.Trim(around, punctuation) != strings.Trim(string(data[start:end]), punctuation)
 }

@@ -49,6 +49,7 @@ func TestReplaceAddress(t *testing.T) {
 		{"172.32.0.1", "172.32.0.1", "@PUBLIC_IP@"},
 		{"169.254.1.1", "169.254.1.1", "@PRIVATE_IP@"},
 		{"fd00::5", "[fd00::5]:80 fd00::5/64 fd00::5: fd00::55 fd00::5:1 afd00::5 1:fd00::5", "[@PRIVATE_IP@]:80 @PRIVATE_IP@/64 @PRIVATE_IP@: fd00::55 fd00::5:1 afd00::5 1:fd00::5"},
+		{"1::", "1::1::\xa0 1:: [1::], 1::. :1:: 2::1::", "1::1::\xa0 @PUBLIC_IP@ [@PUBLIC_IP@], @PUBLIC_IP@. :@PUBLIC_IP@ 2::1::"},
 		{"2001:db8::1", "host=2001:db8::1", "host=@PUBLIC_IP@"},
 	} {
 		if got := string(replaceAddress([]byte(test.in), netip.MustParseAddr(test.address))); got != test.want {
