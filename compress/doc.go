@@ -33,13 +33,14 @@
 //
 //	gzip    writing (W+2)·8 MiB + W·5 MiB, reading (W+2)·8 MiB, and 3 MiB for files of others
 //	bzip2   writing (W+2)·20 MiB + W·30 MiB, reading 4 MiB
-//	xz      writing (W+2)·16 MiB + W·72 MiB, reading what was unpacked, up to the dictionary: 256 MiB at most
-//	zstd    reading the window: 128 MiB at most
+//	xz      writing (W+2)·16 MiB + W·72 MiB, reading what was unpacked, up to the dictionary
+//	zstd    reading the window
 //
 // These are upper bounds of live memory, for data that does not compress; garbage of the xz and
-// bzip2 encoders adds up to as much again, unless a limit is set (GOMEMLIMIT). Files whose data
-// reaches back farther, or that need a larger
-// window are refused with [ErrMemory] or the like. Only gzip files of our own are read in parallel.
+// bzip2 encoders adds up to as much again, unless a limit is set (GOMEMLIMIT). Windows and
+// dictionaries are counted against the budget in [Options]: data that reaches back farther than
+// there is room for is refused with [ErrMemory]. By default a window can have 512 MiB, and a
+// dictionary 256 MiB. Only gzip files of our own are read in parallel.
 //
 // No goroutine outlives the block or piece that it works on: abandoning a writer or a reader leaks
 // nothing.

@@ -78,6 +78,8 @@ type decodeReader struct {
 	src    *source
 	format Format
 	err    error
+
+	explain func(error) error // what an error of r means; nil for no more than it says
 }
 
 func (d *decodeReader) Read(p []byte) (int, error) {
@@ -86,6 +88,9 @@ func (d *decodeReader) Read(p []byte) (int, error) {
 	}
 	n, err := d.r.Read(p)
 	if err != nil && err != io.EOF {
+		if d.explain != nil {
+			err = d.explain(err)
+		}
 		err = d.src.fail(d.format, err)
 	}
 	d.err = err

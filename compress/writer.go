@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"imagetools/compress/deflate"
+	"imagetools/internal/budget"
 )
 
 // Options are those of writers and readers. The zero value is good.
@@ -14,6 +15,10 @@ type Options struct {
 	// no more than 8 for gzip, 4 for bzip2 and 2 for xz. It changes speed and memory, never the
 	// output.
 	Workers int
+	// Budget counts what readers hold beyond buffers of a fixed size: the window of zstd, the
+	// dictionary of xz. What it has no room for is [ErrMemory]. nil is the default of a budget.
+	// Writers do not need it.
+	Budget *budget.Budget
 }
 
 // Default numbers of workers, which keep each format below 170 MiB on large machines.

@@ -12,10 +12,8 @@ import (
 	"io"
 
 	"imagetools/compress/lzma2"
+	"imagetools/internal/budget"
 )
-
-// xzMaxDict is how far back data may reach: four times the dictionary of xz -9.
-const xzMaxDict = 256 << 20
 
 var (
 	errXZStructure = errors.New("malformed structure")
@@ -35,6 +33,11 @@ type xzReader struct {
 	block *xzOpenBlock
 	lzma  *lzma2.Reader
 	index xzIndex
+
+	budget *budget.Budget
+	dict   uint64 // that the data asks for
+	limit  uint64 // for the dictionary: half of what there was room for
+	held   int64  // of it
 }
 
 // xzOpenBlock is a block that is being read.
@@ -49,9 +52,22 @@ type xzOpenBlock struct {
 	hasWant      bool
 }
 
-func newXZReader(src *source) io.Reader {
-	return &decodeReader{r: &xzReader{src: src}, src: src, format: XZ}
+func newXZReader(src *source, b *budget.Budget) *xzReader {
+	return &xzReader{src: src, budget: b, limit: uint64(max(b.Limit()-b.Held(), 0) / 2)}
 }
+
+const xzDictionary = "dictionary of xz data"
+
+// hold counts what the dictionary grows by: it has no more bytes than came out.
+func (x *xzReader) hold(n int) error {
+	err := x.budget.Hold(int64(n), xzDictionary)
+	if err == nil {
+		x.held += int64(n)
+	}
+	return err
+}
+
+func (x *xzReader) release() { x.budget.Release(x.held); x.held = 0 }
 
 // at is the place in the file.
 func (x *xzReader) at() int64 { return x.src.offset() }
@@ -70,7 +86,7 @@ func (x *xzReader) Read(p []byte) (int, error) {
 		if err == io.EOF {
 			x.err = x.endBlock()
 		} else {
-			x.err = xzError(err)
+			x.err = x.explain(err)
 		}
 		if n > 0 || len(p) == 0 {
 			return n, nil
@@ -79,9 +95,12 @@ func (x *xzReader) Read(p []byte) (int, error) {
 	return 0, x.err
 }
 
-func xzError(err error) error {
+// explain says of data that needs a larger dictionary what that would take.
+func (x *xzReader) explain(err error) error {
 	if errors.Is(err, lzma2.ErrMemory) {
-		return fmt.Errorf("%w: %w", ErrMemory, err)
+		return fmt.Errorf("%w: %w: %w", ErrMemory, err, &budget.Error{
+			What: xzDictionary, Held: x.budget.Held(), Need: int64(x.dict) - x.held, Limit: x.budget.Limit(),
+		})
 	}
 	return err
 }
@@ -249,10 +268,11 @@ func (x *xzReader) filters(b []byte, n int, block *xzOpenBlock) (r io.Reader, er
 	if err != nil {
 		return nil, err
 	}
-	if x.lzma == nil {
-		x.lzma = lzma2.NewReader(x.src.r, dict, xzMaxDict)
+	if x.dict = dict; x.lzma == nil {
+		x.lzma = lzma2.NewReader(x.src.r, dict, x.limit)
+		x.lzma.Hold = x.hold
 	} else {
-		x.lzma.Reset(x.src.r, dict, xzMaxDict)
+		x.lzma.Reset(x.src.r, dict, x.limit)
 	}
 	r = x.lzma
 	for i := n - 2; i >= 0; i-- {

@@ -69,7 +69,7 @@ func (in *Input) read(ctx context.Context, x *objset.Index, opts OpenOptions) (e
 		in.again, src.again = again, again
 		defer again.done()
 	}
-	plain, format, err := compress.NewReader(src, compress.Options{})
+	plain, format, err := compress.NewReader(src, compress.Options{Budget: x.Budget()})
 	if err != nil {
 		return err
 	}

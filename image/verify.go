@@ -207,7 +207,7 @@ func (v *verifier) read(in *Input, records *recordVerifier) (err error) {
 		}
 		in.Size, in.SHA1 = src.n, hex.EncodeToString(src.hash.Sum(nil))
 	}()
-	plain, format, err := compress.NewReader(src, compress.Options{})
+	plain, format, err := compress.NewReader(src, compress.Options{Budget: v.opts.Budget})
 	if err != nil {
 		return err
 	}

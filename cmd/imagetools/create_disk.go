@@ -191,7 +191,7 @@ type openedDisk struct {
 }
 
 func openDisk(ctx context.Context, env *cli.Env, at *place, tmpDir string, progress *cli.Progress) (*openedDisk, error) {
-	opts := content.DiskOptions{TmpDir: tmpDir}
+	opts := content.DiskOptions{TmpDir: tmpDir, Budget: env.Memory}
 	opts.Unpacking = func(n int64) { progress.Update("unpacking", n, -1) }
 	var d *disk.Disk
 	var err error

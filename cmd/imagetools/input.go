@@ -61,7 +61,7 @@ func openImage(ctx context.Context, env *cli.Env, arg string) (_ *imageInput, er
 		in.Name, in.closers = found.Name(), []io.Closer{f}
 		src = f
 	}
-	plain, format, err := compress.NewReader(readerUntil{ctx, src}, compress.Options{})
+	plain, format, err := compress.NewReader(readerUntil{ctx, src}, compress.Options{Budget: env.Memory})
 	if err != nil {
 		return nil, in.fail(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"imagetools/compress"
 	"imagetools/host"
+	"imagetools/internal/budget"
 	"imagetools/internal/cli"
 	"imagetools/source/content"
 	"imagetools/tree"
@@ -389,7 +390,7 @@ func openDir(ctx context.Context, env *cli.Env, at *place, owners source.Owners,
 
 func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owners, opts sourceOptions, progress *cli.Progress) (*openedSource, error) {
 	read := fromtar.Options{Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, Budget: env.Memory}
-	read.Decompress = func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, progress) }
+	read.Decompress = func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, env.Memory, progress) }
 	s := &openedSource{what: fmt.Sprintf("tar %q", path)}
 	var src *fromtar.Source
 	var err error
@@ -407,8 +408,8 @@ func openTar(ctx context.Context, env *cli.Env, path string, owners source.Owner
 }
 
 // decompress unpacks what is compressed, and shows how far it came where there is a progress.
-func decompress(r io.Reader, progress *cli.Progress) (io.ReadCloser, bool, error) {
-	rc, format, err := compress.NewReader(r, compress.Options{})
+func decompress(r io.Reader, memory *budget.Budget, progress *cli.Progress) (io.ReadCloser, bool, error) {
+	rc, format, err := compress.NewReader(r, compress.Options{Budget: memory})
 	if err != nil {
 		return nil, false, err
 	}

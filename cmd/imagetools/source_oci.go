@@ -114,7 +114,7 @@ func (s *ociSource) open(ctx context.Context, env *cli.Env, opts sourceOptions, 
 	}
 	read := fromoci.Options{
 		Platform: fromoci.Platform(opts.oci.Platform), Owners: owners, Exclude: opts.Exclude, TmpDir: opts.TmpDir, SpoolLimit: opts.oci.SpoolLimit << 20, Budget: env.Memory,
-		Decompress: func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, nil) },
+		Decompress: func(r io.Reader) (io.ReadCloser, bool, error) { return decompress(r, env.Memory, nil) },
 	}
 	what := "reading layers"
 	if s.transport == dockerRemote {

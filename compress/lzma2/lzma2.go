@@ -4,7 +4,8 @@
 //	_, err := io.Copy(out, r)
 //
 // The window grows with what was decoded, so that a small file costs little whatever dictionary it
-// asks for; it has at most limit bytes, and [ErrMemory] says that data reaches back farther.
+// asks for; it has at most limit bytes, or what Hold allows, and [ErrMemory] says that data reaches
+// back farther.
 //
 // Sources, as facts: "The .xz File Format" 1.2.1, section 5.3.1, and the LZMA specification in the
 // LZMA SDK.
@@ -30,6 +31,9 @@ const (
 
 // Reader decodes one LZMA2 stream, and reads no byte behind it.
 type Reader struct {
+	// Hold, if set, is asked before the window grows by n bytes. After an error it does not.
+	Hold func(n int) error
+
 	in   *bufio.Reader
 	err  error
 	dict uint64 // what the data may refer to
@@ -173,11 +177,15 @@ func (d *Reader) room() {
 	if d.pos < len(d.window) {
 		return
 	}
+	size := min(max(2*len(d.window), minWindow), d.max)
+	if size > minWindow && size > len(d.window) && d.Hold != nil && d.Hold(size-len(d.window)) != nil {
+		d.max = len(d.window)
+	}
 	if len(d.window) == d.max {
 		d.pos = 0
 		return
 	}
-	larger := make([]byte, min(max(2*len(d.window), minWindow), d.max))
+	larger := make([]byte, size)
 	copy(larger, d.window)
 	d.window = larger
 }

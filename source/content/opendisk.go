@@ -12,13 +12,15 @@ import (
 
 	"imagetools/compress"
 	"imagetools/disk"
+	"imagetools/internal/budget"
 	"imagetools/source/content/magic"
 )
 
 // DiskOptions say how a disk is opened.
 type DiskOptions struct {
-	Name   string // of what [ReadDisk] reads, for messages
-	TmpDir string // for what is unpacked; "" is os.TempDir
+	Name   string         // of what [ReadDisk] reads, for messages
+	TmpDir string         // for what is unpacked; "" is os.TempDir
+	Budget *budget.Budget // for what decoders hold; nil is the default
 	// Unpacking, if set, is told how many bytes were unpacked so far.
 	Unpacking func(n int64)
 }
@@ -81,7 +83,7 @@ func (w *diskWalk) walk(r io.Reader, outer []Packing, depth int) (*disk.Disk, er
 	format := magic.Of(start)
 	switch {
 	case depth > 0 && format.Class == magic.Packed:
-		plain, _, err := compress.NewReader(br, compress.Options{})
+		plain, _, err := compress.NewReader(br, compress.Options{Budget: w.opts.Budget})
 		if err != nil {
 			return nil, fmt.Errorf("unpack %q: %w", w.opts.Name, err)
 		}
