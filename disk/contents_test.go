@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"imagetools/disk"
+	"imagetools/internal/disktest"
 )
 
 // TestContentsThatNoMachineFinds has what keeps machines from a disk.
@@ -13,7 +14,7 @@ func TestContentsThatNoMachineFinds(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 10
 	whole := func(block int) []byte {
-		b := gpt(make([]byte, size), block, "a type of a part")
+		b := disktest.GPT(make([]byte, size), block, "a type of a part")
 		le.PutUint64(b[block+32:], uint64(size/block-1))
 		le.PutUint64(b[2*block+40:], uint64(size/block-2))
 		return b

@@ -16,33 +16,34 @@ import (
 
 	"imagetools/disk"
 	"imagetools/internal/cli"
+	"imagetools/internal/disktest"
 )
 
 // formats are the same disk in all of them.
 func formats(data []byte) map[string][]byte {
 	return map[string][]byte{
 		"raw":          data,
-		"qcow2":        qcow2(data, qcowOptions{version: 3, bits: 16}),
-		"qcow2-2":      qcow2(data, qcowOptions{version: 2, bits: 12}),
-		"qcow2-zero":   qcow2(data, qcowOptions{version: 3, bits: 12, zeroed: true}),
-		"qcow2-512":    qcow2(data, qcowOptions{version: 3, bits: 9}),
-		"qcow2-zlib":   qcow2(data, qcowOptions{version: 3, bits: 16, pack: "zlib"}),
-		"qcow2-2-zlib": qcow2(data, qcowOptions{version: 2, bits: 10, pack: "zlib"}),
-		"qcow2-2M":     qcow2(data, qcowOptions{version: 3, bits: 21, pack: "zlib"}),
-		"qcow2-zstd":   qcow2(data, qcowOptions{version: 3, bits: 16, pack: "zstd"}),
-		"vmdk":         vmdk(data, 64<<10, false),
-		"vmdk-small":   vmdk(data, 512, false),
-		"vmdk-stream":  vmdk(data, 64<<10, true),
-		"vhd":          vhd(data, 2<<20),
-		"vhd-small":    vhd(data, 4096),
-		"vhd-fixed":    vhdFixed(data),
-		"vdi":          vdi(data, 1<<20),
-		"vdi-small":    vdi(data, 4096),
+		"qcow2":        disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 16}),
+		"qcow2-2":      disktest.QCOW2(data, disktest.QCOWOptions{Version: 2, Bits: 12}),
+		"qcow2-zero":   disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 12, Zeroed: true}),
+		"qcow2-512":    disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 9}),
+		"qcow2-zlib":   disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 16, Pack: "zlib"}),
+		"qcow2-2-zlib": disktest.QCOW2(data, disktest.QCOWOptions{Version: 2, Bits: 10, Pack: "zlib"}),
+		"qcow2-2M":     disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 21, Pack: "zlib"}),
+		"qcow2-zstd":   disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 16, Pack: "zstd"}),
+		"vmdk":         disktest.VMDK(data, 64<<10, false),
+		"vmdk-small":   disktest.VMDK(data, 512, false),
+		"vmdk-stream":  disktest.VMDK(data, 64<<10, true),
+		"vhd":          disktest.VHD(data, 2<<20),
+		"vhd-small":    disktest.VHD(data, 4096),
+		"vhd-fixed":    disktest.VHDFixed(data),
+		"vdi":          disktest.VDI(data, 1<<20),
+		"vdi-small":    disktest.VDI(data, 4096),
 	}
 }
 
 func TestFormats(t *testing.T) {
-	data := sample(3<<20 - 1024)
+	data := disktest.Sample(3<<20 - 1024)
 	for name, b := range formats(data) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "disk")
@@ -105,7 +106,7 @@ func check(t *testing.T, d *disk.Disk, want []byte) {
 
 // A hole in the tables costs nothing, however large.
 func TestSparse(t *testing.T) {
-	b := qcow2(make([]byte, 1<<20), qcowOptions{version: 3, bits: 16})
+	b := disktest.QCOW2(make([]byte, 1<<20), disktest.QCOWOptions{Version: 3, Bits: 16})
 	const size = 3 << 40
 	l1 := make([]byte, size>>29*8)
 	be.PutUint64(b[24:], size)
@@ -126,7 +127,7 @@ func flatDescriptor(extents ...string) string {
 
 func TestFlatVMDK(t *testing.T) {
 	dir := t.TempDir()
-	data := sample(64 << 10)
+	data := disktest.Sample(64 << 10)
 	write := func(name string, b []byte) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, b, 0o666); err != nil {
@@ -215,15 +216,15 @@ func (r iotestReader) Read(p []byte) (int, error) { return r.r.Read(p[:min(len(p
 
 // What is refused, and why.
 func TestRefused(t *testing.T) {
-	data := sample(1 << 20)
+	data := disktest.Sample(1 << 20)
 	edit := func(b []byte, f func([]byte)) []byte {
 		b = bytes.Clone(b)
 		f(b)
 		return b
 	}
-	q := qcow2(data, qcowOptions{version: 3, bits: 16})
-	packed := qcow2(data, qcowOptions{version: 3, bits: 16, pack: "zlib"})
-	v, so, dyn, fixed, box := vmdk(data, 64<<10, false), vmdk(data, 64<<10, true), vhd(data, 64<<10), vhdFixed(data), vdi(data, 64<<10)
+	q := disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 16})
+	packed := disktest.QCOW2(data, disktest.QCOWOptions{Version: 3, Bits: 16, Pack: "zlib"})
+	v, so, dyn, fixed, box := disktest.VMDK(data, 64<<10, false), disktest.VMDK(data, 64<<10, true), disktest.VHD(data, 64<<10), disktest.VHDFixed(data), disktest.VDI(data, 64<<10)
 	const l1 = 64 << 10 // the first table is in the second cluster
 	l2At := int(be.Uint64(q[l1:]) & 0xfffffffffffe00)
 	packedL2 := int(be.Uint64(packed[l1:]) & 0xfffffffffffe00)
@@ -232,8 +233,8 @@ func TestRefused(t *testing.T) {
 	l32 := func(b []byte, at int, v uint32) []byte { return edit(b, func(b []byte) { le.PutUint32(b[at:], v) }) }
 	l64 := func(b []byte, at int, v uint64) []byte { return edit(b, func(b []byte) { le.PutUint64(b[at:], v) }) }
 	resum := func(b []byte) []byte {
-		sumVHD(b[:512], 64)
-		sumVHD(b[512:1536], 36)
+		disktest.SumVHD(b[:512], 64)
+		disktest.SumVHD(b[512:1536], 36)
 		return b
 	}
 	gdAt := int(le.Uint64(v[56:])) * 512
@@ -268,7 +269,7 @@ func TestRefused(t *testing.T) {
 				be.PutUint64(b[l2At+8*i:], uint64(l2At))
 			}
 		}), "more data than", ""},
-		{"one packed cluster for all", edit(qcow2(bytes.Repeat([]byte{1}, 1<<16), qcowOptions{version: 3, bits: 16, pack: "zlib"}), func(b []byte) {
+		{"one packed cluster for all", edit(disktest.QCOW2(bytes.Repeat([]byte{1}, 1<<16), disktest.QCOWOptions{Version: 3, Bits: 16, Pack: "zlib"}), func(b []byte) {
 			be.PutUint64(b[24:], 1<<29)
 			at := int(be.Uint64(b[l1:]) & 0xfffffffffffe00)
 			for i := range 8192 {
@@ -359,7 +360,7 @@ func TestRefused(t *testing.T) {
 // Packed data that is damaged is named when it is read.
 func TestDamagedCluster(t *testing.T) {
 	for _, how := range []string{"zlib", "zstd"} {
-		b := qcow2(sample(1<<20), qcowOptions{version: 3, bits: 16, pack: how})
+		b := disktest.QCOW2(disktest.Sample(1<<20), disktest.QCOWOptions{Version: 3, Bits: 16, Pack: how})
 		for i := range 40 {
 			b[2<<16+i] ^= 0x55
 		}
@@ -384,9 +385,9 @@ func TestPartitions(t *testing.T) {
 		}
 		return b
 	}
-	wild := gpt(make([]byte, 64<<10), 512, esp)
+	wild := disktest.GPT(make([]byte, 64<<10), 512, esp)
 	le.PutUint64(wild[512+72:], 1<<60)
-	many := gpt(make([]byte, 64<<10), 512, esp)
+	many := disktest.GPT(make([]byte, 64<<10), 512, esp)
 	le.PutUint32(many[512+80:], 1<<31)
 	for name, test := range map[string]struct {
 		b    []byte
@@ -396,12 +397,12 @@ func TestPartitions(t *testing.T) {
 		"tiny":          {make([]byte, 100), disk.Partitions{}},
 		"MBR":           {mbr("code", 0x83), disk.Partitions{Scheme: "MBR", BIOSBoot: true}},
 		"MBR with ESP":  {mbr("", 0x83, 0xef), disk.Partitions{Scheme: "MBR", ESP: true}},
-		"GPT":           {gpt(make([]byte, 64<<10), 512, "other", esp), disk.Partitions{Scheme: "GPT", ESP: true}},
-		"GPT of 4 KiB":  {gpt(make([]byte, 64<<10), 4096, esp), disk.Partitions{Scheme: "GPT", ESP: true}},
-		"GPT for both":  {gpt(make([]byte, 64<<10), 512, esp, biosBoot), disk.Partitions{Scheme: "GPT", ESP: true, BIOSBoot: true}},
+		"GPT":           {disktest.GPT(make([]byte, 64<<10), 512, "other", esp), disk.Partitions{Scheme: "GPT", ESP: true}},
+		"GPT of 4 KiB":  {disktest.GPT(make([]byte, 64<<10), 4096, esp), disk.Partitions{Scheme: "GPT", ESP: true}},
+		"GPT for both":  {disktest.GPT(make([]byte, 64<<10), 512, esp, biosBoot), disk.Partitions{Scheme: "GPT", ESP: true, BIOSBoot: true}},
 		"far away":      {wild, disk.Partitions{Scheme: "MBR"}},
 		"2^31 of them":  {many, disk.Partitions{Scheme: "MBR"}},
-		"cut behind it": {gpt(make([]byte, 64<<10), 512, esp)[:1024], disk.Partitions{Scheme: "GPT"}},
+		"cut behind it": {disktest.GPT(make([]byte, 64<<10), 512, esp)[:1024], disk.Partitions{Scheme: "GPT"}},
 	} {
 		got, err := disk.ReadPartitions(bytes.NewReader(test.b), int64(len(test.b)))
 		if got.Faults = nil; err != nil || !reflect.DeepEqual(*got, test.want) { // faults are for TestContents

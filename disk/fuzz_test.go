@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"imagetools/disk"
+	"imagetools/internal/disktest"
 )
 
 // fuzz opens files that begin as files of a format do, after fix if that is not nil. What opens
@@ -58,32 +59,32 @@ func fuzz(f *testing.F, fix func([]byte), seeds ...[]byte) {
 }
 
 // small is a disk that makes small seeds.
-func small() []byte { return sample(16 << 10) }
+func small() []byte { return disktest.Sample(16 << 10) }
 
 func FuzzRaw(f *testing.F) {
-	fuzz(f, nil, small(), gpt(make([]byte, 8<<10), 512, "x"))
+	fuzz(f, nil, small(), disktest.GPT(make([]byte, 8<<10), 512, "x"))
 }
 
 func FuzzQCOW2(f *testing.F) {
-	fuzz(f, nil, qcow2(small(), qcowOptions{version: 3, bits: 9}), qcow2(small(), qcowOptions{version: 2, bits: 10, pack: "zlib"}),
-		qcow2(small(), qcowOptions{version: 3, bits: 12, pack: "zstd"}))
+	fuzz(f, nil, disktest.QCOW2(small(), disktest.QCOWOptions{Version: 3, Bits: 9}), disktest.QCOW2(small(), disktest.QCOWOptions{Version: 2, Bits: 10, Pack: "zlib"}),
+		disktest.QCOW2(small(), disktest.QCOWOptions{Version: 3, Bits: 12, Pack: "zstd"}))
 }
 
 func FuzzVMDK(f *testing.F) {
-	fuzz(f, nil, vmdk(small(), 1024, false), vmdk(small(), 4096, true), []byte(flatDescriptor(`RW 16 ZERO`, `RW 1 FLAT "x" 1`)))
+	fuzz(f, nil, disktest.VMDK(small(), 1024, false), disktest.VMDK(small(), 4096, true), []byte(flatDescriptor(`RW 16 ZERO`, `RW 1 FLAT "x" 1`)))
 }
 
 func FuzzVHD(f *testing.F) {
 	sums := func(b []byte) {
 		if len(b) >= 1536 {
-			sumVHD(b[:512], 64)
-			sumVHD(b[512:1536], 36)
-			sumVHD(b[len(b)-512:], 64)
+			disktest.SumVHD(b[:512], 64)
+			disktest.SumVHD(b[512:1536], 36)
+			disktest.SumVHD(b[len(b)-512:], 64)
 		}
 	}
-	fuzz(f, sums, vhd(small(), 4096), vhd(small(), 512), vhdFixed(small()))
+	fuzz(f, sums, disktest.VHD(small(), 4096), disktest.VHD(small(), 512), disktest.VHDFixed(small()))
 }
 
 func FuzzVDI(f *testing.F) {
-	fuzz(f, nil, vdi(small(), 4096))
+	fuzz(f, nil, disktest.VDI(small(), 4096))
 }

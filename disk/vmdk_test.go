@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"imagetools/disk"
+	"imagetools/internal/disktest"
 )
 
 // TestLastGrainMayBeShort: qemu-img packs of the last grain of a stream-optimised vmdk what the
@@ -15,16 +16,16 @@ func TestLastGrainMayBeShort(t *testing.T) {
 	t.Parallel()
 	const grain = 64 << 10
 	for _, rest := range []int{512, 1536, grain - 512} {
-		data := sample(3*grain + rest)
+		data := disktest.Sample(3*grain + rest)
 		copy(data[3*grain:], "the last grain")
-		d, err := disk.OpenBytes("x", vmdk(data, grain, true))
+		d, err := disk.OpenBytes("x", disktest.VMDK(data, grain, true))
 		if err != nil {
 			t.Fatal(err)
 		}
 		check(t, d, data)
 	}
-	data := sample(2 * grain)
-	b := vmdk(data, grain, true)
+	data := disktest.Sample(2 * grain)
+	b := disktest.VMDK(data, grain, true)
 	var short bytes.Buffer
 	w := zlib.NewWriter(&short)
 	w.Write(data[:grain-512])

@@ -1,0 +1,15 @@
+package main
+
+import (
+	"testing"
+
+	"imagetools/test/cost/sample"
+)
+
+// sampleRows try the counting: all but the first grow with the square.
+var sampleRows = []row{
+	{"sample: linear", 1000, func(_ testing.TB, n int) func() { return func() { sample.Linear(n) } }},
+	{"sample: quadratic", 1000, func(_ testing.TB, n int) func() { return func() { sample.Quadratic(n) } }},
+	{"sample: searched", 1000, func(_ testing.TB, n int) func() { return func() { sample.Searched(n) } }},
+	{"sample: copied", 1000, func(_ testing.TB, n int) func() { return func() { sample.Copied(n) } }},
+}
