@@ -1,6 +1,7 @@
-// Package disk reads the disks of virtual machines: raw, qcow2, vmdk, vhd and vdi, which it
-// tells apart by their contents. Anything else is a raw disk: package source tells what else it
-// could be, and looks through compression and archives; [ReadContents] tells what a machine sees.
+// Package disk reads disk images of virtual machines: raw, qcow2, vmdk, vhd and vdi. It detects the
+// format from the contents; a file in no other format is a raw disk. [ReadContents] tells what a machine
+// finds on a disk. Package source/content recognizes other formats, and looks through compression and
+// archives.
 //
 //	d, err := disk.Open(ctx, "disk.qcow2", disk.Options{})
 //	defer d.Close()
@@ -9,18 +10,15 @@
 //
 // # Limits
 //
-// Of a qcow2 file the active state is read, not its snapshots. What needs a second file is
-// refused (a backing file, an external data file, a differencing disk), but for the extents of
-// a flat vmdk, and so is what is encrypted. Reference counts are not looked at: reading needs
-// none.
+// The package reads the active state of a qcow2 file, not its snapshots. It ignores reference counts. It
+// refuses encrypted disks and disks that need a second file: a backing file, an external data file or a
+// differencing disk. The extents of a flat vmdk are an exception.
 //
-// Headers and tables are taken for hostile. Tables must lie within the file and be distinct, no
-// more data may be mapped than the file can hold, and of tables only the first level, at most 32
-// MiB, is kept in memory.
+// Headers and tables may be hostile. Tables must be distinct and within the file, and may map no more
+// data than the file can hold. Only the first level of tables is held in memory, at most 32 MiB.
 //
-// Source of the formats: docs/interop/qcow2.txt of QEMU; VMware's Virtual Disk Format 1.1 and
-// 5.0; Microsoft's Virtual Hard Disk Image Format Specification 1.0; VirtualBox's VDICore.h; as
-// facts.
+// Source of the formats, as facts: docs/interop/qcow2.txt of QEMU; VMware's Virtual Disk Format 1.1 and
+// 5.0; Microsoft's Virtual Hard Disk Image Format Specification 1.0; VirtualBox's VDICore.h.
 package disk
 
 import (

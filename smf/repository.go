@@ -1,12 +1,11 @@
-// Package smf is the content of an SMF repository, the database in /etc/svc/repository.db
-// from which a SmartOS zone takes its services: services, their instances, property groups
-// and snapshots.
+// Package smf models the content of an SMF repository: services, their instances, property groups and
+// snapshots. A SmartOS zone takes its services from this database, /etc/svc/repository.db.
 //
 //	r, err := smf.Decode(db)
 //	err = r.WriteText(os.Stdout)
 //
-// The numbers that tie the rows of the database together are no part of it: two repositories
-// that say the same are equal here, whoever numbered them.
+// The numbers that connect the rows of the database are not part of the model. Two repositories with the
+// same content are equal, whatever their numbers.
 package smf
 
 // Repository is what a repository holds. Services have unique names.

@@ -1,19 +1,24 @@
-// Package tree is the neutral file tree that every source is read into and every sink is
-// written from: names, owners, modes, times, links, devices, extended attributes and ACLs,
-// with file contents left where they lie.
+// Package tree is the neutral file tree between sources and sinks. Every source is read into a tree, and
+// every sink writes one. A tree has names, owners, modes, times, links, devices, extended attributes and
+// ACLs.
 //
 //	t, _, err := fromdir.Read(ctx, "rootfs", fromdir.Options{})
 //	...
 //	err = t.Seal()          // sort, count links, check limits
 //	for path, n := range t.All() { ... }
 //
-// A tree holds metadata only. The contents of a regular file are reached through its
-// [Content], which sinks open, read and close one file at a time.
+// A tree holds metadata only. A file's [Content] opens its data where the source has it. Sinks open,
+// read and close one file at a time.
+//
+// [Tree.FS] returns a tree as a file system of package io/fs.
 //
 // # Limits
 //
-// Names are 1 to 255 bytes, any bytes but '/' and NUL. Link targets are 1 to 4095 bytes.
-// Owners are 0 to 2³¹−1. About 200 bytes of memory are held for each file.
+//   - A name has 1 to 255 bytes: any bytes except '/' and NUL.
+//   - The target of a symbolic link has 1 to 4095 bytes.
+//   - Owners are 0 to 2³¹−1.
+//
+// A file takes about 200 bytes of memory.
 package tree
 
 import (

@@ -1,13 +1,13 @@
-// Package edits edits the files of a seed so that they are those of a base image: settings of
-// sshd, cron, su, syslog and postfix, what the image calls itself, skeletons, users.
+// Package edits turns the files of a seed into those of a base image: the settings of sshd, cron, su,
+// syslog and postfix, the name of the image, skeletons and users.
 //
 //	report, err := edit.Run(ctx, root, edit.Watch{}, &edits.Step{Which: base.Which{Config: "2024Q4-x86_64"}})
 //
-// It works on a zone that runs or is halted, on a directory and on a tree in memory alike. Every
-// part may be run again: it finds nothing to change then.
+// It works on a running or halted zone, on a directory and on a tree in memory. Each part can be
+// repeated; it then finds nothing to change.
 //
-// A file that a part edits has to exist: a package that is installed brings it, or every seed has
-// it. A setting that it edits need not.
+// A file that a part edits must exist: every seed has it, or an installed package provides it. A setting
+// in it may be missing.
 //
 // The parts and their values are those of the classic customise script.
 package edits

@@ -1,6 +1,6 @@
-// Package check judges a dataset by its files: whether zones can be made of an image with it, and
-// boot, and whether it holds what is better kept private. It looks at a tree that is written and
-// at a stream that was read by the same rules.
+// Package check examines the files of a dataset: whether zones can be created from an image with it and
+// boot, and whether it contains private data. The same rules apply to a tree that is written and to a
+// stream that was read.
 //
 //	for _, f := range check.Zone(check.Tree(t), check.Options{Type: manifest.TypeLX}) {
 //		fmt.Println(f.Path, f.Message)
@@ -9,15 +9,19 @@
 //
 // # Rules
 //
-// They are what vmadm refuses when it makes a zone (VM.js), what zoneadmd needs to mount the
-// platform (vplat.c), and what the boot scripts of the brand lx look for, in platforms from 2012
-// on. Symbolic links are followed as the program does that follows them: a zone inside of its
-// root, the global zone out of it.
+// The rules have three sources, in platforms since 2012:
+//
+//   - what vmadm refuses when it creates a zone (VM.js),
+//   - what zoneadmd needs to mount the platform (vplat.c),
+//   - what the boot scripts of the brand lx look for.
+//
+// Symbolic links are followed as the program concerned follows them: a zone stays in its root, the global
+// zone leaves it.
 //
 // # Limits
 //
-// Contents are judged where they can be read ([FS.ReadFile]). That services are enabled, and that
-// an init works, cannot be told by files.
+// Contents are examined only where they can be read ([FS.ReadFile]). Files cannot tell whether services
+// are enabled and whether an init works.
 package check
 
 import (

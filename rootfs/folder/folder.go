@@ -1,5 +1,5 @@
-// Package folder brings what was changed in a tree back to the folder that it was read from, and
-// to the METALOG beside that.
+// Package folder writes the changes of a tree back to the directory that the tree was read from, and to
+// the METALOG beside it.
 //
 //	t, _, err := fromdir.Read(ctx, dir, fromdir.Options{Metalog: ...})
 //	...                        // t is sealed
@@ -8,15 +8,14 @@
 //	...                        // root is changed
 //	err = w.Save(dir, metalog)
 //
-// On disk, only what was changed is touched. The METALOG changes if a name that it has is gone, or
-// if there is a new one. Where names are gone it is written anew, a line for each entry: comments
-// and digests are lost.
+// Only changed files are written. The METALOG changes if one of its names was removed, or a name was
+// added. After a removal it is written anew with one line for each entry; comments and digests are lost.
 //
 // # Limits
 //
-// Files, links and directories may be removed, made and written; of what stays, modes, owners and
-// times do not change. Saving is not atomic: one that was interrupted leaves a folder from which a
-// tree can be read, in which some of the changes are still to be made.
+// Files, links and directories can be added, removed and written. Modes, owners and times of the others
+// cannot change. Saving is not atomic: after an interruption the directory can still be read as a tree,
+// but some of the changes are missing.
 package folder
 
 import (

@@ -1,5 +1,5 @@
-// Package compare tells how two trees differ: which names one has and the other has not, and
-// what is not the same about those that both have, contents included.
+// Package compare finds the differences between two trees: names that only one of them has, and names
+// whose attributes or contents differ.
 //
 //	for c, err := range compare.Diff(ctx, a, b, compare.Options{}) {
 //		if err != nil {
@@ -8,9 +8,8 @@
 //		fmt.Println(c)
 //	}
 //
-// Contents are read side by side until the first difference, in pieces of 256 KiB; holes that
-// both have are skipped, and a hole is the same as zeros. Besides, memory is needed for the
-// names of hard links only.
+// Contents are compared in pieces of 256 KiB, up to the first difference. Holes that both files have are
+// skipped; a hole equals zeros. The only other memory is for the names of hard links.
 package compare
 
 import (

@@ -1,29 +1,29 @@
-// Package fromdir reads a directory of the host into a tree: types, modes, owners, times
-// with nanoseconds, hard links, devices, sockets, FIFOs, and on Linux the extended
-// attributes. File contents stay where they are.
+// Package fromdir reads a directory of the host into a tree: types, modes, owners, times with
+// nanoseconds, hard links, devices, sockets and FIFOs. On Linux it also reads extended attributes. File
+// contents are read later, from the directory.
 //
 //	t, report, err := fromdir.Read(ctx, "rootfs", fromdir.Options{})
 //	...
 //	err = t.Seal()
 //
-// The tree comes back unsealed, so that the caller may still put it under another root
-// ([tree.Tree.Under]) before [tree.Tree.Seal].
+// The tree is not sealed, so that the caller can put it under another root ([tree.Tree.Under]) before
+// [tree.Tree.Seal].
 //
-// Symbolic links are kept, never followed, except that dir itself may be one. Directories
-// on other file systems are read too, with a warning.
+// Symbolic links are kept and never followed; only dir itself may be one. Directories on other file
+// systems are read with a warning.
 //
-// # Changes while it is read
+// # Changes during reading
 //
-// Opening a file fails with [source.ErrChanged] if its inode, size or modification time is
-// not what the walk saw; closing it fails so if it changed while it was open. A directory
-// whose entries change during the walk is such an error as well.
+// The walk records the inode, size and modification time of each file. Opening a file that differs fails
+// with [source.ErrChanged]. Closing a file that changed while it was open fails too, and so does a
+// directory whose entries change during the walk.
 //
 // # Extended attributes
 //
-// On Linux the namespaces user, security and trusted and the two POSIX ACLs are read.
-// security.selinux is left out, as are attributes that file systems make up (system.nfs4_acl,
-// btrfs.compression and the like): they describe the host, not the tree. trusted attributes
-// are visible to root only. Other hosts' attributes are not read; the report says so.
+// On Linux fromdir reads the namespaces user, security and trusted, and the two POSIX ACLs. Only root can
+// see trusted attributes. It omits security.selinux and attributes that file systems generate, such as
+// system.nfs4_acl and btrfs.compression: they describe the host, not the tree. On other hosts no
+// attributes are read, and the report contains a note.
 package fromdir
 
 import (

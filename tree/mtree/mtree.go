@@ -1,6 +1,6 @@
-// Package mtree reads and writes mtree(5) specifications, of which the METALOG of an
-// unprivileged BSD build is one: a line of text for each path with its type, owner, mode,
-// time, link target, device number and extended attributes.
+// Package mtree reads and writes mtree(5) specifications. The METALOG of an unprivileged BSD build is
+// one: it has a line for each path with its type, owner, mode, time, link target, device number and
+// extended attributes.
 //
 //	r := mtree.NewReader(f, "METALOG")
 //	for {
@@ -11,25 +11,24 @@
 //		...
 //	}
 //
-// Both forms are read, mixed as well: full paths ("./etc/motd type=file …") and the
-// hierarchy with "/set", "/unset" and "..". A name without a slash belongs to the current
-// directory, which type=dir enters and ".." leaves. Comments begin with '#' at the start of
-// a line or after a blank; a backslash at the end continues a line; names and values are
-// decoded as unvis(3) does.
+// The reader accepts both forms, also mixed: full paths ("./etc/motd type=file …"), and the hierarchy
+// with "/set", "/unset" and "..". A name without a slash belongs to the current directory; type=dir
+// enters a directory and ".." leaves it. A comment begins with '#' at the start of a line or after a
+// blank. A backslash at the end of a line continues it. Names and values are decoded as unvis(3) does.
 //
 // # Meanings that differ between programs
 //
-// In time=12.5 the part after the point is a number of nanoseconds, 5, not half a second:
-// NetBSD, FreeBSD and libarchive read it so, and libarchive and old BSDs write it without
-// leading zeros. device=FORMAT,MAJOR,MINOR is taken as the two numbers whatever the format;
-// a single number is split as NetBSD and Linux do. Modes are octal. If a path has several
-// lines, the reader gives each of them: later ones should win.
+//   - time=12.5 means 12 seconds and 5 nanoseconds, as for NetBSD, FreeBSD and libarchive. libarchive and
+//     old BSDs write it without leading zeros.
+//   - device=FORMAT,MAJOR,MINOR means the two numbers, whatever the format. A single number is split as
+//     NetBSD and Linux do.
+//   - Modes are octal.
+//   - If a path has several lines, the reader returns each of them. Later lines should win.
 //
-// Two keywords are not those of every mtree(8): xattr.NAME=BASE64, which go-mtree has too, and
+// Two keywords are not part of every mtree(8): xattr.NAME=BASE64, which go-mtree also has, and
 // acl=TYPE:FLAGS:MASK:ID,…, an NFSv4 ACL in the form of [AppendACL].
 //
-// Checksums, sizes, flags, tags and link counts describe a tree that was; they are accepted
-// and not used. Unknown keywords are faults.
+// Checksums, sizes, flags, tags and link counts are accepted and ignored. Unknown keywords are errors.
 package mtree
 
 import (

@@ -1,7 +1,9 @@
-// Package posixacl reads and writes POSIX.1e access control lists: the binary form of the
-// Linux attributes system.posix_acl_access and system.posix_acl_default, and the text form
-// that star, GNU tar and bsdtar put into archives. It also reads the NFSv4 lists that bsdtar
-// writes, into the terms of ZFS.
+// Package posixacl reads and writes POSIX.1e access control lists in two forms:
+//
+//   - the binary form of the Linux attributes system.posix_acl_access and system.posix_acl_default,
+//   - the text form that star, GNU tar and bsdtar put into archives.
+//
+// It also reads the NFSv4 lists that bsdtar writes, and converts them to the entries of ZFS.
 package posixacl
 
 import (

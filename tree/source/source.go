@@ -1,5 +1,5 @@
-// Package source holds what every source of a tree shares: what is left out, who owns the
-// files, how names of users become numbers, and the report about what was read.
+// Package source contains what all sources of a tree share: excludes, the choice of owners, the
+// resolution of user names, and the report about what was read.
 package source
 
 import (

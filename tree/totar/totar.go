@@ -1,22 +1,20 @@
-// Package totar writes a tree as a tar archive in PAX form, from which package fromtar reads
-// the same tree again.
+// Package totar writes a tree as a tar archive in PAX form. Package fromtar reads the same tree from it.
 //
 //	err := totar.Write(ctx, w, t, totar.Options{})
 //
-// The same tree gives the same bytes. Members come in walk order under names that begin with
-// "./", the root itself first; a further name of a file is a hard link to its first.
+// The same tree gives the same bytes. Members are in walk order, the root first. Their names begin with
+// "./". A further name of a file is a hard link to its first name.
 //
-// What PAX and GNU tar can say is said their way, so that GNU tar, bsdtar and Python read it:
-// names and times in PAX records, sparse files in GNU's form 1.0, extended attributes as
-// SCHILY.xattr, POSIX ACLs as SCHILY.acl. The rest is in records of our own, IMAGETOOLS.*,
-// which FORMAT.md describes and other programs pass over.
+// GNU tar, bsdtar and Python read what PAX and GNU tar can express: names and times in PAX records,
+// sparse files in GNU's form 1.0, extended attributes as SCHILY.xattr, POSIX ACLs as SCHILY.acl.
+// Everything else is in records of our own, IMAGETOOLS.*. FORMAT.md describes them; other programs ignore
+// them.
 //
 // # Limits
 //
-// A PAX header holds 1 MiB, and so does the map of a sparse file. Attributes beyond that go
-// into headers in front of their file, up to 64 MiB of them. A sparse file in so many pieces
-// that its map would be longer has its smallest holes filled with zeros, as long as that does
-// not double it.
+// A PAX header holds 1 MiB, and so does the map of a sparse file. More attributes go into headers in
+// front of the file, up to 64 MiB. If the map of a sparse file would be longer, its smallest holes are
+// filled with zeros, as long as that does not double the file.
 package totar
 
 import (

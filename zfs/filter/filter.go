@@ -1,18 +1,17 @@
-// Package filter rewrites ZFS send streams record by record while they pass by.
+// Package filter rewrites ZFS send streams record by record.
 //
 //	report, err := filter.Deholes(w, r)
 //
-// A filter reads one uncompressed stream from r, in either byte order, and writes it to w in
-// the same order with its checksums computed anew. It reads r to its end, and anything behind
-// the stream is an error. END is written last of all, once everything before it was found
-// good: what an error leaves behind is a stream that is cut, which every receiver refuses.
+// A filter reads one uncompressed stream from r, in either byte order. It writes the stream to w in the
+// same order, with new checksums. It reads r to its end; more data after the stream is an error. It
+// writes END last, when everything before it was correct. After an error the output is therefore a
+// truncated stream, which every receiver refuses.
 //
-// Errors in the stream are [*stream.FormatError]s. A stream that is sound but not one that a
-// filter can change gives one that wraps a [*RefusedError].
+// Errors in the stream are [*stream.FormatError]s. If a filter cannot change a correct stream, the error
+// wraps a [*RefusedError].
 //
-// Memory does not depend on the length of the stream: a record at a time, and in [Recompress]
-// some megabytes for each core. The only goroutines are those of Recompress, none of which
-// outlives the call.
+// Memory does not depend on the length of the stream: a filter holds one record, and [Recompress] some
+// megabytes for each core. Only Recompress starts goroutines; they end before it returns.
 package filter
 
 import (

@@ -1,18 +1,17 @@
-// Package nvlist decodes and encodes name–value lists, the self-describing records in which
-// send streams carry properties, keys and extended attributes.
+// Package nvlist decodes and encodes name–value lists, the self-describing records that carry
+// properties, keys and extended attributes in send streams.
 //
 //	list, err := nvlist.Decode(payload) // of a BEGIN record
 //	if n, ok := list.Lookup("resume_object").(nvlist.Number); ok { ... }
 //	payload, err = nvlist.AppendXDR(nil, list)
 //
-// Both encodings are read, XDR and the native one in either byte order; XDR is written. What
-// is decoded holds no reference to the input.
+// It reads the XDR encoding and the native encoding in both byte orders, and writes XDR. A decoded list
+// holds no reference to the input.
 //
 // # Limits
 //
-// Lists nest at most 32 deep. The decoder allocates no more than a few times its input,
-// whatever that says. The flags of a list are not kept: all are written as lists of unique
-// names, as those in streams are.
+// Lists nest at most 32 deep. The decoder allocates at most a few times the size of its input. The flags
+// of a list are not kept: all lists are written as lists of unique names, like those in streams.
 //
 // Source of the format: nvpair.c of illumos, and RFC 4506 for XDR, as facts.
 package nvlist

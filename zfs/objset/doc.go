@@ -1,26 +1,26 @@
-// Package objset gathers the records of send streams into object sets: for each snapshot
-// its objects, what their dnodes say, and where their blocks lie.
+// Package objset collects the records of send streams into object sets. An object set has the objects of
+// a snapshot, the contents of their dnodes, and the places of their blocks.
 //
 //	x := objset.New(objset.Options{})
-//	err := x.Read(stream.NewReader(in), objset.InPlace{ReaderAt: f})
+//	err := x.Read(stream.NewReader(in), objset.InPlace{ReaderAt: f}, nil)
 //	s := x.Snapshots()[0]
 //	o := s.Object(1)
-//	data, err := x.Data(o).ReadAt(p, 0)
+//	n, err := x.Data(o).ReadAt(p, 0)
 //
-// Streams are applied as a receiver applies them. An incremental stream starts from the
-// objects of its source if that was read before, in the same package or an earlier stream;
-// every snapshot stays available, since object sets share what did not change.
+// Streams are applied as a receiver applies them. An incremental stream starts from the objects of its
+// source, if that was read before from the same package or an earlier stream. All snapshots remain
+// available: object sets share what did not change.
 //
-// The data of metadata objects (directories, tables, ACLs) is held in memory. File contents
-// stay in a [Store]: the stream itself where it can be read at any place, a spool where it
-// cannot. Without a store everything but contents is there.
+// Metadata (directories, tables, ACLs) is held in memory. File contents stay in a [Store]: the stream
+// itself if it can be read at any offset, otherwise a spool. Without a store, everything except contents
+// is available.
 //
-// What objects mean is told by package zpl.
+// Package zpl knows what the objects mean.
 //
 // # Memory
 //
-// About 200 bytes for each object and a third of its directory's blocks, less than the
-// records that name them; at most [Options.Limit].
+// About 200 bytes for each object, and a third of the blocks of its directory, less than the records that
+// name them. [Options] limit it.
 //
 // Source of the rules: dmu_recv.c of illumos and OpenZFS, as facts.
 package objset

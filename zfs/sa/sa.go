@@ -1,12 +1,11 @@
-// Package sa encodes and decodes system attributes: the typed values (mode, owner, times,
-// ACL, link target, …) that a ZPL version 5 file system keeps in the bonus buffer of a dnode
-// and, where they do not fit, in its spill block.
+// Package sa encodes and decodes system attributes: the typed values (mode, owner, times, ACL, link
+// target and others) of a file in a file system of version 5. They are in the bonus buffer of a dnode
+// and, if they do not fit, in its spill block.
 //
-// A buffer names a layout, the list of attributes in it; the layouts of a file system and
-// the numbers of its attributes stand in two ZAPs, which are always written in full:
-// [Registry] and [Layouts].
+// A buffer names a layout, which is a list of attributes. Two ZAPs of a file system contain its layouts
+// and the numbers of its attributes: [Layouts] and [Registry]. Both are always written completely.
 //
-// Source of the format: sa_impl.h, sa.c and zfs_sa.c, as facts.
+// FORMAT.md describes the format. Source: sa_impl.h, sa.c and zfs_sa.c, as facts.
 package sa
 
 import (

@@ -1,21 +1,23 @@
-// Package zap writes and reads ZAP objects, the dictionaries in which ZFS keeps
-// directories, the master node and the tables of system attributes.
+// Package zap writes and reads ZAP objects, the dictionaries of ZFS: directories, the master node and the
+// tables of system attributes.
 //
-// A small dictionary of 64-bit values is a micro ZAP, one block of 64-byte entries. Any
-// other is a fat ZAP: a header block with a table of leaf numbers, indexed by the first bits
-// of a name's hash, and leaves of linked 24-byte chunks.
+// A micro ZAP is a small dictionary of 64-bit values: one block of 64-byte entries. All other ZAPs are
+// fat: a header block with a table of leaf numbers, which the first bits of the hash of a name index, and
+// leaves of linked 24-byte chunks.
 //
-//	d, err := zap.Build(zap.Uint64s(names, values), salt)
-//	for i, block := range d.Blocks() { ... }
+//	d, err := zap.Build(entries, salt)
+//	for block, err := range d.Blocks() { ... }
 //
 //	err := zap.Read(blocks, binary.LittleEndian, func(e zap.Entry) error { ... })
 //
-// What is written is little-endian. Kernels trust these structures, so Build checks its own
-// output with the reader's code before it hands it out.
+// The output is little-endian. Kernels trust these structures, so Build checks its output with the code
+// of the reader.
 //
-// Does not support: keys that are not strings, names normalized for case or Unicode form.
+// # Limits
 //
-// Source of the format: zap_impl.h, zap_leaf.h, zap.c and zap_micro.c, as facts.
+// Keys are strings. Names that are normalized for case or Unicode form are read, but not looked up.
+//
+// FORMAT.md describes the format. Source: zap_impl.h, zap_leaf.h, zap.c and zap_micro.c, as facts.
 package zap
 
 const crcPoly = 0xC96C5795D7870F42 // ECMA-182, reflected

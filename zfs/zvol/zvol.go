@@ -1,4 +1,4 @@
-// Package zvol writes a disk as a volume in a send stream, and reads one.
+// Package zvol writes a disk as a volume in a send stream, and reads volumes from streams.
 //
 //	plan, err := zvol.NewPlan(ctx, disk, size, zvol.Options{})
 //	err = plan.Write(ctx, w)
@@ -6,11 +6,11 @@
 //	v, err := zvol.Open(index, snapshot)
 //	_, err = v.ReadAt(p, 0)
 //
-// With [Options.Origin] the stream is incremental: it has the blocks that differ.
+// With [Options.Origin] the stream is incremental: it contains the blocks that differ.
 //
-// Object 1 holds the data in blocks of the volume's block size, object 2 is a ZAP with the
-// size. Blocks of zeros are left out, so that they are holes. The same disk, whatever its file
-// is like, gives the same stream; it is read twice, first for the guid.
+// Object 1 contains the data in blocks of the volume's block size. Object 2 is a ZAP with the size.
+// Blocks of zeros are omitted and become holes. The same disk gives the same stream, whatever the form of
+// its file. The disk is read twice, the first time for the guid.
 //
 // Source of the format: zvol.c of illumos and OpenZFS, as facts.
 package zvol
