@@ -24,6 +24,9 @@ func (in *applier) object(rec *stream.Object, payload []byte) error {
 		}
 	} else {
 		c.blockSize = rec.BlockSize
+		if in.freed[rec.Object] {
+			in.doubt(Doubt{Message: "its number was freed by this stream: receivers refuse it, unless they have written that to disk by then"})
+		}
 	}
 	o := in.own(rec.Object)
 	if c.empty {
@@ -77,13 +80,21 @@ func (in *applier) freeObjects(first, count uint64) error {
 			return err
 		}
 	}
-	in.remove(first, last)
+	for _, n := range in.remove(first, last) {
+		if in.freed == nil {
+			in.freed = make(map[uint64]bool)
+		}
+		if !in.freed[n] {
+			in.freed[n] = true
+			in.x.hold(numberSize)
+		}
+	}
 	return nil
 }
 
-// remove removes the objects from a number to another, which is not among them.
-func (in *applier) remove(first, last uint64) {
-	var gone []uint64
+// remove removes the objects from a number to another, which is not among them. It returns their
+// numbers.
+func (in *applier) remove(first, last uint64) (gone []uint64) {
 	in.s.objects.Ascend(first, func(n uint64, _ *Object) bool {
 		if n >= last {
 			return false
@@ -99,4 +110,5 @@ func (in *applier) remove(first, last uint64) {
 		in.s.objects.Delete(n)
 		in.copied()
 	}
+	return gone
 }

@@ -202,8 +202,15 @@ type applier struct {
 	store  Store
 	number uint16 // of the store
 	s      *Snapshot
-	looked int64 // extents looked at again
+	looked int64           // extents looked at again
+	freed  map[uint64]bool // objects that FREEOBJECTS has freed: fewer than there were
+	parts  map[partOf]bool // blocks of which a FREE has freed a part
 }
+
+// partOf names a block of an object.
+type partOf struct{ object, block uint64 }
+
+const numberSize = 32 // bytes that a set holds for each number in it
 
 // finish settles what a snapshot has.
 func (in *applier) finish() {
@@ -213,7 +220,8 @@ func (in *applier) finish() {
 	for _, o := range in.s.messy {
 		in.x.settle(o)
 	}
-	in.s.messy = nil
+	in.x.hold(-numberSize * int64(len(in.freed)+2*len(in.parts)))
+	in.s.messy, in.freed, in.parts = nil, nil, nil
 	in.s = nil
 }
 
@@ -425,9 +433,12 @@ func (in *applier) write(rec *stream.Write, payload []byte) error {
 		return err
 	}
 	in.count(rec.ObjType, rec.LogicalSize, uint64(len(payload)))
+	whole := rec.LogicalSize == uint64(o.BlockSize) && rec.Offset%rec.LogicalSize == 0
+	if whole && in.parts[partOf{rec.Object, rec.Offset / rec.LogicalSize}] {
+		in.doubt(Doubt{Message: "it writes a block of which this stream has freed a part before: what is left depends on the receiver"})
+	}
 	return in.put(o, extent{
-		off: rec.Offset, size: uint32(rec.LogicalSize), lsize: uint32(rec.LogicalSize), comp: rec.Compression,
-		whole: rec.LogicalSize == uint64(o.BlockSize) && rec.Offset%rec.LogicalSize == 0,
+		off: rec.Offset, size: uint32(rec.LogicalSize), lsize: uint32(rec.LogicalSize), comp: rec.Compression, whole: whole,
 	}, payload)
 }
 

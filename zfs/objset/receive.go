@@ -168,6 +168,8 @@ func (in *applier) free(rec *stream.Free) error {
 	if !toEnd {
 		to = min(to, rec.Offset+rec.Length)
 	}
+	in.freedPart(rec.Object, from, size)
+	in.freedPart(rec.Object, to, size)
 	if first := (from + size - 1) / size; to == end && first <= o.lastBlock {
 		last := uint64(0)
 		if first > 0 {
@@ -189,6 +191,20 @@ func (in *applier) free(rec *stream.Free) error {
 	}
 	in.add(o, bare(hole, from, to-from))
 	return nil
+}
+
+// freedPart notes that a FREE begins or ends inside of a block: receivers change that in their
+// cache, past which they write whole blocks.
+func (in *applier) freedPart(object, at, size uint64) {
+	part := partOf{object, at / size}
+	if at%size == 0 || in.parts[part] {
+		return
+	}
+	if in.parts == nil {
+		in.parts = make(map[partOf]bool)
+	}
+	in.parts[part] = true
+	in.x.hold(2 * numberSize)
 }
 
 // writtenIn tells whether the present stream has written to a range of an object.

@@ -320,6 +320,38 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// A number that a stream frees and gives to an object again is doubtful: receivers give it back
+// when they have written to disk that it is free.
+func TestNumberFreedAndUsedAgain(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name          string
+		first, count  uint64
+		before, after bool // the object comes before, or after
+		doubtful      bool
+	}{
+		{"of the source", 7, 3, false, true, true},
+		{"of the same stream", 8, 1, true, true, true},
+		{"freed alone", 7, 3, false, false, false},
+		{"another", 9, 10, false, true, false},
+	} {
+		full := newScript(t, stream.Begin{ToGUID: 1})
+		full.object(8, 512, file(1, 168))
+		next := newScript(t, stream.Begin{ToGUID: 2, FromGUID: 1})
+		if tt.before {
+			next.object(8, 512, file(1, 168))
+		}
+		next.add(&stream.FreeObjects{First: tt.first, Count: tt.count}, nil)
+		if tt.after {
+			next.object(8, 512, file(1, 168))
+		}
+		_, doubts, err := readAll(full.end(), next.end())
+		if err != nil || (len(doubts) == 1 && !doubts[0].Old) != tt.doubtful {
+			t.Errorf("%s: doubts %v, %v", tt.name, doubts, err)
+		}
+	}
+}
+
 // FREE of a part of a block makes zeros of it. Blocks that the same stream has written as a whole
 // it does not free, but a part of one brings back what lay there before: that is doubtful.
 func TestFreeOfParts(t *testing.T) {
@@ -348,6 +380,8 @@ func TestFreeOfParts(t *testing.T) {
 		{"part of a new block that was just written", func(s *script) { s.write(8, 4096, blockOf('n', 1024)); free(s, 4352, 256) }, "aaaaaaaaaaaaaaaannnn", true, false},
 		{"all, of which a block was just written", func(s *script) { s.write(8, 1024, blockOf('n', 1024)); free(s, 0, 1<<64-1) }, "----nnnn--------", true, false},
 		{"part of a part that was just written", func(s *script) { s.write(8, 1024, blockOf('n', 512)); free(s, 1280, 512) }, "aaaan--aaaaaaaaa", true, false},
+		{"part of a block that is written later", func(s *script) { free(s, 1280, 1<<64-1); s.write(8, 1024, blockOf('n', 1024)) }, "aaaannnn--------", true, false},
+		{"part of a block, and the next is written later", func(s *script) { free(s, 1280, 256); s.write(8, 2048, blockOf('n', 1024)) }, "aaaaa-aannnnaaaa", false, false},
 		{"behind what was just written", func(s *script) { s.write(8, 1024, blockOf('n', 1024)); free(s, 2048, 1024) }, "aaaannnn----aaaa", false, false},
 	} {
 		next := newScript(t, stream.Begin{ToGUID: 2, FromGUID: 1})
