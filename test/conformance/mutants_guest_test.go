@@ -7,32 +7,41 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"imagetools/test/oracle"
 	"imagetools/test/oracle/listing"
+	"imagetools/zfs/stream"
 )
 
-// mutantsScript receives the streams of an archive one after another into datasets of their own,
-// and lists each. "progress" tells how far it came if the kernel stops.
+// mutantsScript receives the chains of an archive, a folder each, one after another into datasets
+// of their own, and lists the last snapshot of each. "progress" tells how far it came if the kernel stops.
 const mutantsScript = `
 mkdir /tmp/streams
 input 1 | tar -x -C /tmp/streams
 for f in $(ls /tmp/streams | sort -n); do
 	echo $f >>progress
 	sync
-	if ! timeout 120 zfs receive zones/m$f <"/tmp/streams/$f" 2>refused.$f; then
-		continue
-	fi
+	d=zones/m$f
+	last=$(ls -d /tmp/streams/$f/* | tail -n1)
+	for s in /tmp/streams/$f/*; do
+		options=
+		case $s in
+		*.clone) options="-o origin=$(last_snapshot $d)" d=$d-clone ;;
+		esac
+		[ $s = $last ] || options="-u $options"
+		timeout 120 zfs receive $options $d <$s 2>refused.$f || continue 2
+	done
 	rm refused.$f
-	list "$(last_snapshot zones/m$f)" >listing.$f 2>failed.$f && rm failed.$f
-	if [ "$(zfs get -H -o value type zones/m$f)" = volume ]; then # its device goes some time later
+	list "$(last_snapshot $d)" >listing.$f 2>failed.$f && rm failed.$f
+	if [ "$(zfs get -H -o value type $d)" = volume ]; then # its device goes some time later
 		zfs set volmode=none zones/m$f
 		for i in 1 2 3 4 5; do ls /dev/zd* >/dev/null 2>&1 && sleep 1; done
 	fi
-	zfs destroy -r zones/m$f >/dev/null 2>>failed.$f || true
+	zfs destroy -R zones/m$f >/dev/null 2>>failed.$f || true
 	[ -s failed.$f ] || rm -f failed.$f
 done
 rm -r /tmp/streams
@@ -67,12 +76,17 @@ func guestBoot(t *testing.T, guest *oracle.Guest, list []*mutated, from, to int,
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	for i := from; i < to; i++ {
-		data := list[i].data
-		if err := w.WriteHeader(&tar.Header{Name: fmt.Sprint(i), Mode: 0o600, Size: int64(len(data))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(data); err != nil {
-			t.Fatal(err)
+		for k, data := range append(slices.Clip(list[i].seed.below), list[i].data) {
+			name := fmt.Sprintf("%d/%d", i, k)
+			if k > 0 && isClone(t, data) {
+				name += ".clone"
+			}
+			if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(data))}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(data); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if err := w.Close(); err != nil {
@@ -128,4 +142,14 @@ func guestListing(m *mutated, dir string, i int) string {
 		return fmt.Sprintf("our reader does not read what it receives: %v", m.reads)
 	}
 	return listing.Diff(m.want, got, mounted)
+}
+
+func isClone(t *testing.T, data []byte) bool {
+	t.Helper()
+	rec, err := stream.NewReader(bytes.NewReader(data)).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, ok := rec.(*stream.Begin)
+	return ok && begin.Flags&stream.FlagClone != 0
 }

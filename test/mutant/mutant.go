@@ -2,7 +2,8 @@
 // of records, their order and their number; entries, chunks and tables of ZAPs; system
 // attributes and their layouts; dnodes. It is for tests of what verifies and reads streams.
 //
-//	s, err := mutant.Parse(data)
+//	seed, err := mutant.Parse(data)
+//	s := seed.Clone()
 //	what := s.Mutate(random)
 //	data, err = s.Bytes()
 package mutant
@@ -50,6 +51,15 @@ func Parse(data []byte) (*Stream, error) {
 		s.Order = r.Order()
 		s.Parts = append(s.Parts, Part{rec, bytes.Clone(payload)})
 	}
+}
+
+// Clone is a stream that changes do not reach.
+func (s *Stream) Clone() *Stream {
+	c := &Stream{Order: s.Order, Parts: make([]Part, len(s.Parts))}
+	for i, p := range s.Parts {
+		c.Parts[i] = Part{copyRecord(p.Rec), bytes.Clone(p.Payload)}
+	}
+	return c
 }
 
 // Bytes writes the stream.

@@ -74,6 +74,9 @@ func (s *Stream) name(r *rand.Rand, old string) string {
 
 func duplicate(s *Stream, r *rand.Rand) string {
 	i := s.pick(r, inside)
+	if i < 0 {
+		return ""
+	}
 	p := s.Parts[i]
 	at := i + 1
 	if r.IntN(2) == 0 {
@@ -104,6 +107,9 @@ func remove(s *Stream, r *rand.Rand) string {
 // move puts a record elsewhere, alone or, if it is an OBJECT, with what follows it.
 func move(s *Stream, r *rand.Rand) string {
 	i := s.pick(r, inside)
+	if i < 0 {
+		return ""
+	}
 	end := i + 1
 	if _, ok := s.Parts[i].Rec.(*stream.Object); ok && r.IntN(2) == 0 {
 		for end < len(s.Parts)-1 && s.Parts[end].Rec.Type() != stream.TypeObject {
@@ -126,6 +132,9 @@ func move(s *Stream, r *rand.Rand) string {
 // again has an OBJECT come a second time, as it was or changed.
 func again(s *Stream, r *rand.Rand) string {
 	i := s.pick(r, func(p *Part) bool { return p.Rec.Type() == stream.TypeObject })
+	if i < 0 {
+		return ""
+	}
 	end := i + 1
 	for end < len(s.Parts)-1 && s.Parts[end].Rec.Type() != stream.TypeObject {
 		end++
@@ -266,7 +275,10 @@ func split(s *Stream, r *rand.Rand) string {
 
 // resize gives an object another block size, and its first WRITE too.
 func resize(s *Stream, r *rand.Rand) string {
-	i := s.pick(r, func(p *Part) bool { return p.Rec.Type() == stream.TypeObject })
+	i := s.pick(r, func(p *Part) bool { o, ok := p.Rec.(*stream.Object); return ok && o.BlockSize > 0 })
+	if i < 0 {
+		return ""
+	}
 	o := s.Parts[i].Rec.(*stream.Object)
 	old := o.BlockSize
 	o.BlockSize = []uint32{old + 512, old * 2, old / 2, 128 << 10, 1536, 256 << 10}[r.IntN(6)]
