@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // makeDisk makes a sparse file with an ext4, and a loop device of it.
@@ -27,6 +29,16 @@ func makeDisk(t *testing.T, path string, size int64) (loop string) {
 	}
 	loop = strings.TrimSpace(string(out))
 	return loop
+}
+
+// used is how many bytes of a file are not holes.
+func used(t *testing.T, path string) int64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Blocks * 512
 }
 
 func detach(t *testing.T, loop string) {
