@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // leftover is a temporary name in a place.
@@ -31,6 +32,7 @@ func (l *leftover) final() string {
 
 // clean deals with what killed runs left where the outputs of this one go.
 func (s *Set) clean() error {
+	defer s.alone(time.Second)() // a run that replaces something may have no lock but this
 	runs, err := s.leftovers()
 	if err != nil {
 		return err

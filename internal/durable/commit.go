@@ -2,7 +2,9 @@ package durable
 
 import (
 	"errors"
+	"os"
 	"slices"
+	"time"
 )
 
 // Commit writes the outputs to the disk and gives them their names, in the order in which they
@@ -23,6 +25,9 @@ func (s *Set) Commit(after func() error) error {
 			return i.fail(err)
 		}
 	}
+	if s.opts.Replace { // else names are claimed one by one, and nobody else's is touched
+		defer s.alone(commitWait)()
+	}
 	if err := s.giveAll(after); err != nil {
 		return errors.Join(append([]error{err}, s.undo()...)...)
 	}
@@ -32,6 +37,47 @@ func (s *Set) Commit(after func() error) error {
 		errs = append(errs, i.finish())
 	}
 	return errors.Join(append(errs, s.close(false))...)
+}
+
+// commitWait is how long a run waits for others that replace outputs in its directories.
+const commitWait = 10 * time.Second
+
+// alone locks the directories of the set against other runs, so that of two that replace several
+// outputs all are of one. Who owns a directory can hold it as long as he likes; then, and where
+// there are no locks, the set goes on without.
+func (s *Set) alone(wait time.Duration) (release func()) {
+	var locked []*os.File
+	end := time.Now().Add(wait)
+	for _, p := range s.places {
+		d, err := p.root.Open(".")
+		if err != nil {
+			continue // one that may not be read
+		}
+		locked = append(locked, d)
+		if isAmong(d, locked[:len(locked)-1]) {
+			continue
+		}
+		for {
+			free, err := tryLock(d)
+			if free || err != nil || !time.Now().Before(end) {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	return func() {
+		for _, d := range locked {
+			d.Close()
+		}
+	}
+}
+
+func isAmong(d *os.File, others []*os.File) bool {
+	info, err := d.Stat()
+	return err == nil && slices.ContainsFunc(others, func(f *os.File) bool {
+		other, err := f.Stat()
+		return err == nil && os.SameFile(info, other)
+	})
 }
 
 // undo takes all names back. What had them gets them after that, directories last, as in giveAll.

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"imagetools/internal/nobody"
 )
@@ -79,6 +81,55 @@ func TestTwoRuns(t *testing.T) {
 				t.Errorf("left: %q", left)
 			}
 		})
+	}
+}
+
+// Of two runs that replace the same outputs, one does so after the other: none is of one and
+// another is of the other.
+func TestTwoReplace(t *testing.T) {
+	for _, kind := range []string{"pair", "log and dir"} {
+		for n := range int32(4) {
+			testTwoReplace(t, kind, n)
+		}
+	}
+}
+
+// testTwoReplace has the second run come before a renaming of the first one.
+func testTwoReplace(t *testing.T, kind string, n int32) {
+	t.Chdir(t.TempDir())
+	if err := runKind(kind, false, "old"); err != nil {
+		t.Fatal(err)
+	}
+	first, second := New(Options{Replace: true}), New(Options{Replace: true})
+	if err := errors.Join(kinds[kind](first, "first"), kinds[kind](second, "second")); err != nil {
+		t.Fatal(err)
+	}
+	var at atomic.Int32
+	ended := make(chan error, 1)
+	begun := false
+	renaming = func() {
+		if at.Add(1) == n+1 {
+			begun = true
+			go func() { ended <- second.Commit(nil) }()
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	err := first.Commit(nil)
+	if !begun { // it has no further one
+		renaming = func() {}
+		ended <- second.Commit(nil)
+	}
+	err = errors.Join(err, <-ended, first.Discard(), second.Discard())
+	renaming = func() {}
+	list, left := state(t)
+	marks := make(map[string]bool)
+	for _, line := range list {
+		if _, mark, ok := strings.Cut(line, "="); ok {
+			marks[mark] = true
+		}
+	}
+	if err != nil || len(marks) != 1 || marks["old"] || len(left) > 0 {
+		t.Errorf("%s, renaming %d: %v; there is %q, left %q", kind, n, err, list, left)
 	}
 }
 

@@ -302,6 +302,9 @@ func (i *item) putBack() error {
 	if !i.dir && i.place.same(i.old, i.base) {
 		return r.Remove(i.old)
 	}
+	if i.place.has(i.base) && !i.place.is(r, i.base, i.info) {
+		return RemoveTree(r, i.old) // somebody else has replaced it since
+	}
 	if err := rename(r, i.old, r, i.base); err != nil {
 		return fmt.Errorf("what was %q is left as %q: %w", i.path, i.old, cause(err))
 	}
