@@ -16,6 +16,7 @@ import (
 
 	"imagetools/base"
 	"imagetools/base/zone"
+	"imagetools/build"
 	"imagetools/compress"
 	"imagetools/host"
 	"imagetools/image"
@@ -142,14 +143,30 @@ func (o *baseImagesOptions) build(ctx context.Context, env *cli.Env, h *host.Hos
 	if _, err := o.install(ctx, env, h, j.img, id, "install-base-"+j.nameVersion()+".log"); err != nil {
 		return err
 	}
-	create := createImageOptions{NameVersion: j.nameVersion(), Source: id, Output: o.Output, Compression: "gzip", ZPL: 5, XattrNames: "linux", Quiet: true, Force: j.half}
-	res, _, err := create.create(ctx, env, nil)
+	res, err := o.create(ctx, env, j, id)
 	if err != nil {
 		return err
 	}
 	j.State = jobMade
 	j.have(res.Manifest, res.Image, res.ManifestPath)
 	return nil
+}
+
+// create makes the image of a zone.
+func (o *baseImagesOptions) create(ctx context.Context, env *cli.Env, j *baseJob, zone string) (res *build.Result, err error) {
+	out := outputFlags{Dir: o.Output, Compression: "gzip", Force: j.half, Quiet: true}
+	spec, err := out.spec(env, j.nameVersion(), zone, manifest.Options{})
+	if err != nil {
+		return nil, err
+	}
+	progress := env.NewProgress(true)
+	spec.Log = logTo(env, progress, true)
+	plan, err := planOf(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, plan.Close()) }()
+	return plan.Run(ctx)
 }
 
 // describe writes what would be done in the zone and with it.

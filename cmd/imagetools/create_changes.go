@@ -13,18 +13,15 @@ import (
 
 	"imagetools/base"
 	"imagetools/base/edits"
-	"imagetools/image"
 	"imagetools/internal/cli"
-	"imagetools/manifest"
 	"imagetools/rootfs/edit"
 	"imagetools/rootfs/overlay"
 	"imagetools/rootfs/prepare"
-	"imagetools/tree"
 )
 
-// changeOptions are the flags for changes on the way from a source to an image: to the root file
+// changeFlags are the flags for changes on the way from a source to an image: to the root file
 // system, in the order of the first three.
-type changeOptions struct {
+type changeFlags struct {
 	Overlays []string
 	Edits    []string // a CONFIG, and names of steps
 	Prepare  bool
@@ -34,7 +31,7 @@ type changeOptions struct {
 
 const editList = "list"
 
-func (o *changeOptions) addFlags(f *pflag.FlagSet) {
+func (o *changeFlags) addFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.Overlays, "overlay", nil, "folder to lay over the root file system, as imagetools overlay describes; repeatable, later ones on top")
 	f.StringSliceVar(&o.Edits, "edit", nil, "edit files as in base images of a CONFIG such as 2024Q4-x86_64, or do these steps alone; list tells all; repeatable, or with commas")
 	f.BoolVar(&o.Prepare, "prepare", false, "take out what must not become part of an image, as imagetools prepare does")
@@ -44,7 +41,7 @@ func (o *changeOptions) addFlags(f *pflag.FlagSet) {
 }
 
 // wantsList tells whether the steps are asked for, and no image.
-func (o *changeOptions) wantsList() bool { return slices.Contains(o.Edits, editList) }
+func (o *changeFlags) wantsList() bool { return slices.Contains(o.Edits, editList) }
 
 // listEdits lists the steps of --edit.
 func listEdits(env *cli.Env) error {
@@ -57,7 +54,7 @@ func listEdits(env *cli.Env) error {
 }
 
 // check reports what cannot be asked for, before anything is read.
-func (o *changeOptions) check() error {
+func (o *changeFlags) check() error {
 	var faults []error
 	if _, err := o.variables(); err != nil {
 		faults = append(faults, err)
@@ -90,7 +87,7 @@ func (o *changeOptions) check() error {
 var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
 // variables are those of --var.
-func (o *changeOptions) variables() (map[string]string, error) {
+func (o *changeFlags) variables() (map[string]string, error) {
 	vars := map[string]string{}
 	for _, s := range o.Vars {
 		name, value, ok := strings.Cut(s, "=")
@@ -106,7 +103,7 @@ func (o *changeOptions) variables() (map[string]string, error) {
 }
 
 // edits are the CONFIG and the steps of --edit; without steps, all are done.
-func (o *changeOptions) edits() (config string, steps []string, err error) {
+func (o *changeFlags) edits() (config string, steps []string, err error) {
 	var faults []error
 	for _, s := range o.Edits {
 		if edits.IsPart(s) {
@@ -125,8 +122,11 @@ func (o *changeOptions) edits() (config string, steps []string, err error) {
 	return config, steps, errors.Join(faults...)
 }
 
-// steps are the changes that were asked for, which check found in order.
-func (o *changeOptions) steps() (steps []edit.Step, err error) {
+// steps are the changes that are asked for.
+func (o *changeFlags) steps() (steps []edit.Step, err error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	config, parts, err := o.edits()
 	if err != nil {
 		return nil, err
@@ -150,48 +150,6 @@ func (o *changeOptions) steps() (steps []edit.Step, err error) {
 		steps = append(steps, &prepare.Step{Options: find})
 	}
 	return steps, nil
-}
-
-// change changes the root file system in a tree that becomes an image.
-func (o *createImageOptions) change(ctx context.Context, env *cli.Env, t *tree.Tree, out *image.Options) error {
-	steps, err := o.edits.steps()
-	if err != nil {
-		return err
-	}
-	m := manifest.New(out.Manifest)
-	linux := o.lx.step(m, out)
-	if linux != nil {
-		steps = slices.Insert(steps, 0, edit.Step(linux))
-	}
-	if len(steps) == 0 {
-		return nil
-	}
-	about := edit.Image{Name: m.Name, Version: m.Version, Description: m.Description, Homepage: m.Homepage, OS: out.Manifest.OS}
-	report, err := cli.Interruptible(ctx, func() (*edit.Report, error) {
-		return edit.InTree(ctx, t, edit.Time(t, out.FileSystem.Created), about, edit.Watch{}, steps...)
-	})
-	if report != nil {
-		warnOfEdits(env, report)
-	}
-	if errors.Is(err, edit.ErrNoRoot) && linux != nil {
-		err = cli.Hint(err, "use --lx-profile none to leave the dataset as it is")
-	}
-	if err != nil {
-		return err
-	}
-	o.report = report
-	if linux != nil {
-		o.lx.complete(linux, out)
-	}
-	if o.Quiet {
-		return nil
-	}
-	if linux != nil {
-		o.lx.adapted.print(env.Stderr)
-	}
-	printEdits(env.Stderr, report)
-	fmt.Fprintf(env.Stderr, "changed on the way: %s\n", plural(len(report.Changes), "path"))
-	return nil
 }
 
 // readOverlays reads directories that are copied over the root of an image. notes are about what of

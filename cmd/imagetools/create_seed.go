@@ -15,6 +15,7 @@ import (
 	"imagetools/internal/shell"
 	"imagetools/manifest"
 	"imagetools/seed"
+	"imagetools/source"
 	"imagetools/tree"
 )
 
@@ -169,15 +170,16 @@ func (o *createSeedOptions) build(ctx context.Context, env *cli.Env, places seed
 		return nil, nil, err
 	}
 	if o.Bootstrap != "" {
-		kit, err := cli.Interruptible(ctx, func() (*openedSource, error) {
-			return openTar(ctx, env, o.Bootstrap, "", sourceOptions{TmpDir: o.TmpDir}, progress)
-		})
+		read := source.Options{TmpDir: o.TmpDir, Budget: env.Memory, Stdin: stdinOf(env)}
+		told(&read, env, progress, o.Quiet)
+		kit, err := cli.Interruptible(ctx, func() (*source.Tree, error) { return source.NewTar(o.Bootstrap, read).Read(ctx) })
 		if err != nil {
 			return nil, nil, fmt.Errorf("bootstrap: %w", err)
 		}
 		progress.Finish()
-		kit.report(env, o.Quiet)
-		in.Bootstrap, in.BootstrapName, closer = kit.Tree, kit.what, kit.Close
+		l := logTo(env, progress, o.Quiet)
+		kit.Tell(l.Warn, l.Say, l.Note)
+		in.Bootstrap, in.BootstrapName, closer = kit.Tree, kit.What, kit.Close
 	}
 	s, err := cli.Interruptible(ctx, func() (*seed.Seed, error) { return seed.Build(ctx, in) })
 	if err != nil {

@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
+	"imagetools/fault"
+	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/internal/plain"
+	"imagetools/source"
 	"imagetools/tree"
 	"imagetools/tree/compare"
 )
@@ -18,7 +21,7 @@ import (
 type diffOptions struct {
 	A, B                      string
 	openA, openB              openOptions
-	source                    sourceOptions
+	source                    sourceFlags
 	IgnoreTimes, IgnoreOwners bool
 	Brief, JSON               bool
 }
@@ -87,13 +90,18 @@ func runDiff(ctx context.Context, env *cli.Env, opts diffOptions) (different boo
 		if i == 1 {
 			open = opts.openB
 		}
-		open.TmpDir = opts.source.TmpDir
-		t, closer, err := openTree(ctx, env, arg, open, opts.source, progress)
+		read, err := opts.source.options(env, arg)
 		if err != nil {
 			return false, err
 		}
-		defer closer.Close()
-		trees[i] = t
+		told(&read, env, progress, true)
+		read.Origins, read.Snapshot = open.Origins, open.Snapshot
+		t, err := openTree(ctx, arg, read)
+		if err != nil {
+			return false, err
+		}
+		defer t.Close()
+		trees[i] = t.Tree
 	}
 	out := bufio.NewWriterSize(env.Text(), 64<<10)
 	how := compare.Options{IgnoreTimes: opts.IgnoreTimes, IgnoreOwners: opts.IgnoreOwners}
@@ -120,38 +128,26 @@ func runDiff(ctx context.Context, env *cli.Env, opts diffOptions) (different boo
 	return different, err
 }
 
-// openTree opens an argument that may be an image or a source of one.
-func openTree(ctx context.Context, env *cli.Env, arg string, open openOptions, src sourceOptions, progress *cli.Progress) (*tree.Tree, io.Closer, error) {
-	isImage, err := looksLikeImage(env, arg)
-	if err != nil {
-		return nil, nil, err
-	}
-	if !isImage {
-		at, err := locate(ctx, env, arg, src)
+// openTree opens the tree of an image or of a source of one.
+func openTree(ctx context.Context, arg string, opts source.Options) (*source.Tree, error) {
+	return cli.Interruptible(ctx, func() (*source.Tree, error) {
+		src, err := source.Find(ctx, arg, opts)
+		if errors.Is(err, image.ErrNoOrigin) {
+			err = cli.Hint(errors.Unwrap(err), "use --origin-a or --origin-b to name it")
+		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if at.inPool != nil {
-			return nil, nil, cli.Hint(fmt.Errorf("%q is a dataset of a ZFS", arg), "zfs send DATASET@SNAPSHOT | imagetools diff - ... compares it")
+		switch s := src.(type) {
+		case source.Trees:
+			return s.Tree(ctx)
+		case *source.Pool:
+			return nil, cli.Hint(fmt.Errorf("%q is a dataset of a ZFS", arg), "zfs send DATASET@SNAPSHOT | imagetools diff - ... compares it")
+		case *source.DiskFile:
+			return nil, s.NotRead()
 		}
-		s, err := openSource(ctx, env, at, src, progress)
-		if err != nil {
-			return nil, nil, err
-		}
-		progress.Finish()
-		s.report(env, true)
-		return s.Tree, s, nil
-	}
-	img, err := open.open(ctx, env, arg, true)
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := img.Tree(ctx)
-	if err != nil {
-		img.Close()
-		return nil, nil, fmt.Errorf("%s: %w", arg, err)
-	}
-	return t, img, nil
+		return nil, fault.With(fmt.Errorf("%v: %w", src, image.ErrNotFileSystem), image.WayVolume)
+	})
 }
 
 func printChange(w *bufio.Writer, c compare.Change) error {

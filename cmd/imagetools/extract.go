@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -141,7 +140,9 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 	if err != nil {
 		return err
 	}
-	warnNameRules(env, strconv.Quote(opts.Image), img)
+	if rules := img.NameRules(); rules != "" {
+		env.Warnf("%q: the file system has %s, which is not kept: names are compared byte by byte in what is written", opts.Image, rules)
+	}
 	if opts.Tar != "" && opts.DryRun {
 		return opts.show(env, opts.Tar)
 	}

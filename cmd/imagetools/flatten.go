@@ -2,12 +2,14 @@ package main
 
 import (
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"imagetools/build"
 	"imagetools/internal/cli"
 )
 
 func newFlattenCommand(env *cli.Env) *cobra.Command {
-	var opts createImageOptions
+	var opts flattenOptions
 	cmd := &cobra.Command{
 		Use:   "flatten [flags] IMAGE [NAME-VERSION]",
 		Short: "Make one full image of an increment and all that it builds on",
@@ -41,27 +43,61 @@ Exit status: 0 done, 1 failed, 2 usage, 130 interrupted. After a failure no file
 			return cli.Usagef("%s: unexpected argument %q", c.Name(), args[2])
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			opts.Source, opts.onlyImage = args[0], true
-			if len(args) > 1 {
-				opts.NameVersion = args[1]
+			spec, err := cli.Interruptible(c.Context(), func() (*build.Spec, error) { return opts.spec(env, args) })
+			if err != nil {
+				return err
 			}
-			return runCreateImage(c.Context(), env, opts, nil)
+			return runBuild(c.Context(), env, spec, opts.output)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&opts.Output, "output", "o", "output", "folder for both files")
-	f.StringVarP(&opts.Compression, "compression", "c", "gzip", "gzip, none, xz or bzip2")
-	f.BoolVar(&opts.Force, "force", false, "replace files that exist")
-	f.BoolVarP(&opts.Quiet, "quiet", "q", false, "print nothing but warnings and errors, and ask nothing")
-	f.BoolVar(&opts.JSON, "json", false, "print what was made as JSON")
-	f.BoolVar(&opts.DryRun, "dry-run", false, "print what would be written, and write nothing")
-	f.StringArrayVar(&opts.sourceOrigins, "origin", nil, "image that IMAGE is an increment on; repeatable, the full one first (default: what the manifests say)")
-	f.StringVar(&opts.sourceSnapshot, "snapshot", "", "snapshot to take: its name, DATASET@SNAPSHOT, DATASET or its guid (default the last)")
-	f.IntVar(&opts.ZPL, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24")
-	f.StringVarP(&opts.Manifest, "manifest", "m", "", "manifest whose fields win over those of IMAGE, \"-\" for standard input")
-	f.StringVar(&opts.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version, contents and kind)")
-	f.StringVar(&opts.Description, "description", "", "what the image is")
+	f.StringVarP(&opts.output.Dir, "output", "o", "output", "folder for both files")
+	f.StringVarP(&opts.output.Compression, "compression", "c", "gzip", "gzip, none, xz or bzip2")
+	f.BoolVar(&opts.output.Force, "force", false, "replace files that exist")
+	f.BoolVarP(&opts.output.Quiet, "quiet", "q", false, "print nothing but warnings and errors, and ask nothing")
+	f.BoolVar(&opts.output.JSON, "json", false, "print what was made as JSON")
+	f.BoolVar(&opts.output.DryRun, "dry-run", false, "print what would be written, and write nothing")
+	f.StringArrayVar(&opts.origins, "origin", nil, "image that IMAGE is an increment on; repeatable, the full one first (default: what the manifests say)")
+	f.StringVar(&opts.snapshot, "snapshot", "", "snapshot to take: its name, DATASET@SNAPSHOT, DATASET or its guid (default the last)")
+	f.IntVar(&opts.zpl, "zpl", 5, "file-system version: 5, or 4 for pools older than version 24")
+	f.StringVarP(&opts.about.Manifest, "manifest", "m", "", "manifest whose fields win over those of IMAGE, \"-\" for standard input")
+	f.StringVar(&opts.about.UUID, "uuid", "", "UUID of the image; \"random\" for a new one (default: by name, version, contents and kind)")
+	f.StringVar(&opts.about.Description, "description", "", "what the image is")
 	f.StringVar(&opts.source.TmpDir, "tmpdir", "", "folder for the contents of a compressed stream while they are read (default $TMPDIR)")
-	opts.XattrNames = "linux"
+	opts.flags = f
 	return cmd
+}
+
+type flattenOptions struct {
+	output   outputFlags
+	about    manifestFlags
+	source   sourceFlags
+	origins  []string
+	snapshot string
+	zpl      int
+	flags    *pflag.FlagSet
+}
+
+// spec is the full image that the flags ask for.
+func (o *flattenOptions) spec(env *cli.Env, args []string) (*build.Spec, error) {
+	nameVersion := ""
+	if len(args) > 1 {
+		nameVersion = args[1]
+	}
+	about, err := o.about.options(env, args[0])
+	if err != nil {
+		return nil, err
+	}
+	spec, err := o.output.spec(env, nameVersion, args[0], about)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Read, err = o.source.options(env, args[0]); err != nil {
+		return nil, err
+	}
+	spec.Read.OnlyImage, spec.Read.Origins, spec.Read.Snapshot = true, o.origins, o.snapshot
+	if o.flags.Changed("zpl") {
+		spec.FileSystem = o.zpl
+	}
+	return spec, nil
 }

@@ -14,6 +14,7 @@ import (
 	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/manifest"
+	"imagetools/source"
 	"imagetools/tree"
 )
 
@@ -75,17 +76,16 @@ func TestFlattenDisks(t *testing.T) {
 	if stderr, code := call(t, append([]string{"verify", "--strict"}, chain...)...); code != 0 {
 		t.Fatal(stderr)
 	}
-	env := &cli.Env{Stdin: strings.NewReader(""), Stderr: io.Discard, Getenv: os.Getenv}
-	found, err := image.Find(chain[2], chain[:2])
+	found, err := source.Find(t.Context(), chain[2], source.Options{Origins: chain[:2]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := (&imageSource{Found: found, path: chain[2]}).openVolume(t.Context(), env, "")
+	d, err := found.(source.Disks).Disk(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.closer.Close(); d.held <= 0 {
-		t.Errorf("the index of a volume takes %d bytes", d.held) // by which memory is limited
+	if d.Close(); d.Held <= 0 {
+		t.Errorf("the index of a volume takes %d bytes", d.Held) // by which memory is limited
 	}
 	raw := filepath.Join(dir, "raw")
 	if err := os.WriteFile(raw, disks[2], 0o644); err != nil {

@@ -110,6 +110,20 @@ func (m *memoryBound) raise(n int64) {
 	}
 }
 
+// Memory that the program is to stay below: 256 MiB and 400 bytes for each file, less what
+// the runtime does not count.
+const (
+	memoryBase    = 224 << 20
+	memoryPerFile = 380
+)
+
+// limitMemory has the collector keep to the bound, now that the number of files is known. held is
+// what the indexes of images take that are read; up to a point, there is room for it.
+func limitMemory(files int, held int64) {
+	tree := memoryPerFile * int64(files)
+	collector.raise(max(memoryBase+tree, openMemory+tree+held+held/4))
+}
+
 // memoryHint adds the way out to an error that says the memory was not enough.
 func memoryHint(err error) error {
 	over, ok := errors.AsType[*budget.Error](err)

@@ -7,6 +7,7 @@ import (
 
 	"imagetools/compress"
 	"imagetools/internal/cli"
+	"imagetools/manifest"
 )
 
 // TestOutputNamesThatPromiseAnotherFormat: a file is not written under the name of what it is not.
@@ -59,8 +60,8 @@ func TestOutputDirectoryThatIsNone(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	env := &cli.Env{Getenv: func(string) string { return "" }}
-	opts := createImageOptions{NameVersion: "web-1.0", Compression: "gzip", ZPL: 5, XattrNames: "linux", Output: "-"}
-	if _, err := opts.imageOptions(env, nil); err == nil || !strings.Contains(err.Error(), "cannot be standard output") {
+	out := outputFlags{Compression: "gzip", Dir: "-"}
+	if _, err := out.spec(env, "web-1.0", ".", manifest.Options{}); err == nil || !strings.Contains(err.Error(), "cannot be standard output") {
 		t.Errorf("create-image: %v", err)
 	}
 	for _, opts := range []extractOptions{{Dir: "-"}, {Dir: "x.tar"}, {Raw: "x.qcow2"}, {Tar: "x.tgz"}, {Dir: "x", Metalog: "-"}} {

@@ -29,7 +29,7 @@ type prepareOptions struct {
 	JSON      bool
 	Quiet     bool
 
-	source sourceOptions
+	source sourceFlags
 	open   openOptions
 
 	saving bool // a tree has begun to reach the disk

@@ -1,21 +1,22 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
+	"imagetools/build"
+	"imagetools/fault"
 	"imagetools/host"
+	"imagetools/image"
 	"imagetools/internal/cli"
 	"imagetools/internal/shell"
-	"imagetools/manifest"
 	"imagetools/rootfs"
 	"imagetools/rootfs/edit"
 	"imagetools/rootfs/folder"
 	"imagetools/rootfs/prepare"
+	"imagetools/source"
 	"imagetools/source/content"
 	"imagetools/tree"
 )
@@ -27,6 +28,7 @@ type prepareTarget struct {
 	known   prepare.Options // by who has it, as far as nothing else is said
 	tree    *tree.Tree      // nil if changes are made on disk
 	save    func() error    // brings those of the tree to the disk; nil if none are made there
+	metalog content.Metalog // of a directory
 	closers []io.Closer
 }
 
@@ -47,102 +49,75 @@ func (o *prepareOptions) openTarget(ctx context.Context, env *cli.Env, progress 
 			t.Close()
 		}
 	}()
-	isImage, err := looksLikeImage(env, o.Target)
-	if err != nil {
-		return nil, err
-	}
-	if isImage {
-		if err := o.cannotChange("an image"); err != nil {
-			return nil, err
-		}
-		o.open.TmpDir = o.source.TmpDir
-		tr, closer, err := openTree(ctx, env, o.Target, o.open, o.source, progress)
-		if err != nil {
-			return nil, err
-		}
-		t.closers = append(t.closers, closer)
-		return t, t.useTree(tr, true)
-	}
 	h := &host.Host{}
-	at, err := locate(ctx, env, o.Target, o.source)
-	if o.source.Pool == "" {
-		at, err = locateVM(ctx, env, h, o.Target, at, err)
+	read, err := o.source.options(env, o.Target)
+	if err != nil {
+		return nil, err
+	}
+	told(&read, env, progress, true)
+	read.Host, read.Origins, read.TmpDir = h, o.open.Origins, o.source.TmpDir
+	src, err := source.Find(ctx, o.Target, read)
+	if _, ok := errors.AsType[*fault.Error](err); ok && errors.Is(err, image.ErrNoOrigin) {
+		err = cli.Hint(errors.Unwrap(err), "use --origin to name it")
 	}
 	if err != nil {
 		return nil, err
 	}
-	if at.vm != nil {
-		t.ofVM(at.vm.VM)
-	}
-	isDataset := o.source.AsDataset || at.dataset != nil
-	if at.dataset != nil {
-		folder, err := at.dataset.Folder(ctx)
+	switch s := src.(type) {
+	case *source.TreeImage:
+		return t, o.readTree(ctx, env, t, s, "an image", true)
+	case *source.Container:
+		return t, o.readTree(ctx, env, t, s.Whole(), "a container image", read.IsDataset())
+	case *source.Tar:
+		return t, o.readTree(ctx, env, t, s.Whole(), "a tar", read.IsDataset())
+	case *source.DiskFile:
+		return nil, s.NotRead()
+	case *source.VolumeImage:
+		return nil, fault.With(fmt.Errorf("%v: %w", s, image.ErrNotFileSystem), image.WayVolume)
+	case *source.Pool:
+		if s.Machine != nil {
+			t.known = build.PrepareOptions(s.Machine)
+		}
+		folder, err := s.Dataset.Folder(ctx)
 		if err != nil {
-			return nil, withHaltHint(err)
+			return nil, build.WithHalt(err)
 		}
-		at.path = folder.Path
-		o.source.Metalog = cmp.Or(o.source.Metalog, folder.Metalog, "none")
+		return t, o.openDir(ctx, env, t, h, s.Dir(folder.Path, read), true)
+	case *source.Dir:
+		return t, o.openDir(ctx, env, t, h, s, read.IsDataset() || s.Dataset != nil)
 	}
-	if at.oci != nil {
-		if err := o.cannotChange("a container image"); err != nil {
-			return nil, err
-		}
-		return t, o.readTree(ctx, env, t, at, isDataset, progress)
+	return nil, fmt.Errorf("%v: nothing is prepared there", src)
+}
+
+// openDir opens a directory, where it lies or to be copied.
+func (o *prepareOptions) openDir(ctx context.Context, env *cli.Env, t *prepareTarget, h *host.Host, dir *source.Dir, isDataset bool) error {
+	if err := checkZonesAt(ctx, h, dir.Path); err != nil {
+		return err
 	}
-	info, err := os.Stat(at.path)
-	if at.path == "-" || err == nil && !info.IsDir() {
-		if err := o.cannotChange("a tar"); err != nil {
-			return nil, err
-		}
-		return t, o.readTree(ctx, env, t, &place{path: at.path}, isDataset, progress)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := checkZonesAt(ctx, h, at.path); err != nil {
-		return nil, err
-	}
-	if !isDataset && !o.source.notDataset {
-		level, err := content.LevelOfDir(at.path)
+	if !isDataset && o.source.AsDataset.value == nil {
+		level, err := content.LevelOfDir(dir.Path)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		isDataset = level.Kind == content.Dataset
 	}
-	if o.source.Metalog == "" {
-		if o.source.Metalog, err = host.Metalog(at.path); err != nil {
-			return nil, err
-		}
-	}
-	withMetalog := o.source.Metalog != "" && o.source.Metalog != "none"
-	if o.Output == "" && !withMetalog {
-		return t, t.useDir(env, at.path, isDataset)
-	}
-	return t, o.readTree(ctx, env, t, &place{path: at.path}, isDataset, progress)
-}
-
-// openZone opens the root of a virtual machine that is a halted zone, for prepare to look at.
-func openZone(ctx context.Context, env *cli.Env, vm *host.VM, ds host.Dataset) (*prepareTarget, error) {
-	folder, err := ds.Folder(ctx)
+	metalog, err := dir.MetalogPath()
 	if err != nil {
-		return nil, withHaltHint(err)
+		return err
 	}
-	t := &prepareTarget{what: "virtual machine " + nameOf(vm)}
-	t.ofVM(vm)
-	if err := t.useDir(env, folder.Path, true); err != nil {
-		return nil, errors.Join(err, t.Close())
+	if o.Output == "" && metalog == "" {
+		return t.useDir(env, dir.Path, isDataset)
 	}
-	return t, nil
-}
-
-// ofVM says what vmadm knows of a zone.
-func (t *prepareTarget) ofVM(vm *host.VM) {
-	switch zoneTypes[vm.Brand] {
-	case manifest.TypeZone:
-		t.known = prepare.Options{OS: prepare.SmartOS, Addresses: vm.Addresses()}
-	case manifest.TypeLX:
-		t.known = prepare.Options{OS: prepare.Linux}
+	if err := o.readTree(ctx, env, t, dir.Whole(metalog), "", isDataset); err != nil || o.Output != "" || o.tellOnly() {
+		return err
 	}
+	if prefix := t.metalog.Prefix; prefix != "" && prefix != "." {
+		return cli.Hint(fmt.Errorf("METALOG %q: it describes more than %q, which is %q in it", metalog, dir.Path, prefix),
+			"use the directory of the whole dataset as TARGET")
+	}
+	watched := folder.Watch(t.tree)
+	t.save = func() error { return watched.Save(dir.Path, metalog) }
+	return nil
 }
 
 // cannotChange is the error for what is to be changed where it lies, and cannot.
@@ -154,26 +129,22 @@ func (o *prepareOptions) cannotChange(what string) error {
 		"-o OUT.tar writes a prepared copy, of which create-image makes an image; --check tells what would go")
 }
 
-// readTree reads a directory or a tar.
-func (o *prepareOptions) readTree(ctx context.Context, env *cli.Env, t *prepareTarget, at *place, isDataset bool, progress *cli.Progress) error {
-	read := o.source
-	read.AsDataset = true // what lies where is known
-	src, err := openSource(ctx, env, at, read, progress)
+// readTree reads a tree that is what it is called, and cannot be changed where it lies unless that is
+// empty.
+func (o *prepareOptions) readTree(ctx context.Context, env *cli.Env, t *prepareTarget, src source.Trees, what string, isDataset bool) error {
+	if what != "" {
+		if err := o.cannotChange(what); err != nil {
+			return err
+		}
+	}
+	read, err := src.Tree(ctx)
 	if err != nil {
 		return err
 	}
-	t.closers = append(t.closers, src)
-	progress.Finish()
-	src.report(env, true)
-	if o.Output == "" && !o.tellOnly() && src.metalog.Prefix != "" && src.metalog.Prefix != "." {
-		return cli.Hint(fmt.Errorf("METALOG %q: it describes more than %q, which is %q in it", o.source.Metalog, at.path, src.metalog.Prefix),
-			"use the directory of the whole dataset as TARGET")
-	}
-	if o.Output == "" && !o.tellOnly() {
-		watched := folder.Watch(src.Tree)
-		t.save = func() error { return watched.Save(at.path, o.source.Metalog) }
-	}
-	return t.useTree(src.Tree, isDataset)
+	t.closers = append(t.closers, read)
+	read.Tell(func(text string) { env.Warnf("%s", text) }, nil, nil)
+	t.metalog = read.Metalog
+	return t.useTree(read.Tree, isDataset)
 }
 
 // useTree prepares a sealed tree.
@@ -210,14 +181,6 @@ func (t *prepareTarget) use(top *rootfs.FS, isDataset bool) (err error) {
 	return err
 }
 
-// withHaltHint says how to halt a zone that is in the way.
-func withHaltHint(err error) error {
-	if running, ok := errors.AsType[*host.RunningZoneError](err); ok {
-		return haltHint(err, running.Zone)
-	}
-	return err
-}
-
 func haltHint(err error, zone string) error {
 	return cli.Hint(err, "halt it first: zoneadm -z "+shell.Quote(zone)+" halt")
 }
@@ -229,7 +192,7 @@ func checkZonesAt(ctx context.Context, h *host.Host, dir string) error {
 		return err
 	}
 	for _, z := range zones {
-		if _, inside := pathInside(z.Path, dir); inside && !z.Halted() {
+		if _, inside := build.PathInside(z.Path, dir); inside && !z.Halted() {
 			return haltHint(fmt.Errorf("%q is in the zone %q, which is %s", dir, z.Name, z.State), z.Name)
 		}
 	}

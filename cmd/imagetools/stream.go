@@ -172,7 +172,7 @@ func runFilter(ctx context.Context, env *cli.Env, arg string, out *streamOutput,
 		}
 		defer in.Close()
 		name = in.Name
-		report, err = run(w, &unpacking{io.NopCloser(in), progress, 0})
+		report, err = run(w, &counted{in, progress, 0})
 		if _, ok := errors.AsType[*stream.FormatError](err); ok {
 			return in.fail(err)
 		}
@@ -203,4 +203,18 @@ type filtered struct {
 	*filter.Report
 	DryRun   bool     `json:"dry_run"` // nothing was written
 	Warnings []string `json:"warnings"`
+}
+
+// counted shows how much was read.
+type counted struct {
+	io.Reader
+	progress *cli.Progress
+	n        int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	c.progress.Update("unpacking", c.n, -1)
+	return n, err
 }

@@ -1,4 +1,4 @@
-package main
+package source
 
 import (
 	"context"
@@ -13,8 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imagetools/host"
-	"imagetools/image"
-	"imagetools/internal/cli"
 	"imagetools/manifest"
 )
 
@@ -106,27 +104,34 @@ func TestVMManifest(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			smartOS(t, test.vm, test.origin)
-			var stderr strings.Builder
-			env := &cli.Env{Stderr: &stderr}
-			at, err := locateVM(t.Context(), env, h, "web", nil, os.ErrNotExist)
+			var said string
+			at, err := locate(t.Context(), h, "web", nil, os.ErrNotExist, &said)
 			if err != nil {
 				t.Fatal(err)
 			}
-			out := &image.Options{Manifest: test.flags}
-			out.Manifest.Name, out.Manifest.Base = "x", test.base
-			if err := at.vm.describe(t.Context(), env, h, out); err != nil {
+			m := test.flags
+			m.Name, m.Base = "x", test.base
+			if err := at.Machine.Settle(t.Context(), &m); err != nil {
 				t.Fatal(err)
 			}
-			if warned := strings.Contains(stderr.String(), "imgadm does not know the image "+seedUUID); warned != (test.origin == "" && at.vm.Origin != "") {
-				t.Errorf("said %q", &stderr)
+			if warned := strings.Contains(said, "imgadm does not know the image "+seedUUID); warned != (test.origin == "" && at.Machine.Origin != "") {
+				t.Errorf("said %q", said)
 			}
-			made := manifest.New(out.Manifest)
+			made := manifest.New(m)
 			got := manifest.Manifest{Type: made.Type, OS: made.OS, NICDriver: made.NICDriver, DiskDriver: made.DiskDriver, CPUType: made.CPUType, ImageSize: made.ImageSize, Requirements: made.Requirements}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// locate looks whether what was found, or not found, is a virtual machine; nil if it is none.
+func locate(ctx context.Context, h *host.Host, arg string, at Source, notFound error, said *string) (*Pool, error) {
+	opts := &Options{Host: h, Warn: func(text string) { *said += text }}
+	found, err := (&finder{opts, arg}).machine(ctx, at, notFound)
+	pool, _ := found.(*Pool)
+	return pool, err
 }
 
 // options are what a user gives.
@@ -139,18 +144,18 @@ type options struct {
 func TestIncrementalDisk(t *testing.T) {
 	h := &host.Host{}
 	smartOS(t, host.VM{Brand: "bhyve", State: "stopped", Disks: []host.Disk{{ZFSFilesystem: "tank/disk0", Zpool: "tank", ImageUUID: seedUUID}}}, "")
-	at, err := locateVM(t.Context(), cli.NewEnv(), h, vmUUID, nil, os.ErrNotExist)
+	at, err := locate(t.Context(), h, vmUUID, nil, os.ErrNotExist, new(string))
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := &image.Options{Manifest: manifest.Options{Base: &manifest.Manifest{}}}
-	from, err := at.vm.incremental(t.Context(), h, at.inPool, out)
-	base := out.Manifest.Base
-	if err != nil || from != "tank/"+seedUUID+"@final" || out.FromGUID != 17 || base.Origin != seedUUID || base.ImageSize != 11 {
-		t.Errorf("from %q, %+v, %+v, %v", from, out, base, err)
+	base := &manifest.Manifest{}
+	m := &manifest.Options{Base: base}
+	from, guid, err := at.Machine.Incremental(t.Context(), at.Dataset, m)
+	if err != nil || from != "tank/"+seedUUID+"@final" || guid != 17 || base.Origin != seedUUID || base.ImageSize != 11 {
+		t.Errorf("from %q, %d, %+v, %v", from, guid, base, err)
 	}
-	at.vm.Origin = ""
-	if _, err := at.vm.incremental(t.Context(), h, at.inPool, out); err == nil || !strings.Contains(err.Error(), "was made of no image") {
+	at.Machine.Origin = ""
+	if _, _, err := at.Machine.Incremental(t.Context(), at.Dataset, m); err == nil || !strings.Contains(err.Error(), "was made of no image") {
 		t.Errorf("without an origin: %v", err)
 	}
 }
@@ -158,35 +163,35 @@ func TestIncrementalDisk(t *testing.T) {
 func TestLocateVM(t *testing.T) {
 	h := &host.Host{}
 	smartOS(t, host.VM{Alias: "web", Brand: "joyent", State: "stopped", ImageUUID: seedUUID}, "")
-	var stderr strings.Builder
-	env := &cli.Env{Stderr: &stderr}
+	var said string
 	errAmbiguous := errors.New("it is two things")
-	dataset := func(name string) *place { return placeOf(&host.PoolDataset{Name: name}) }
+	dataset := func(name string) Source { return &Pool{Dataset: &host.PoolDataset{Name: name}} }
+	path := func(path string) Source { return &Dir{Path: path} }
 	for _, test := range []struct {
 		arg      string
-		at       *place
+		at       Source
 		notFound error
 		vm       bool
 		want     string // in an error
 	}{
 		{"web", nil, os.ErrNotExist, true, ""}, {vmUUID, dataset("zones/" + vmUUID), nil, true, ""}, {"zones/" + vmUUID, dataset("zones/" + vmUUID), nil, true, ""},
 		{"tank/" + vmUUID, dataset("tank/" + vmUUID), nil, false, ""}, {"zones/web", dataset("zones/web"), nil, false, ""},
-		{"./web", &place{path: "./web"}, nil, false, ""}, {"-", &place{path: "-"}, nil, false, ""}, {"other", &place{path: "other"}, nil, false, ""},
-		{"web", &place{path: "web"}, nil, false, `it is the virtual machine ` + vmUUID + ` (web) and the path "./web"`},
+		{"./web", path("./web"), nil, false, ""}, {"-", path("-"), nil, false, ""}, {"other", path("other"), nil, false, ""},
+		{"web", path("web"), nil, false, `it is the virtual machine ` + vmUUID + ` (web) and the path "./web"`},
 		{"web", dataset("zones/web"), nil, false, `and the ZFS dataset "zones/web"`},
 		{"other", nil, os.ErrNotExist, false, os.ErrNotExist.Error()}, {"web", nil, errAmbiguous, false, errAmbiguous.Error()},
 	} {
-		got, err := locateVM(context.Background(), env, h, test.arg, test.at, test.notFound)
+		got, err := locate(t.Context(), h, test.arg, test.at, test.notFound, &said)
 		failed := fmt.Sprint(err)
-		if (err != nil) != (test.want != "") || !strings.Contains(failed, test.want) || err == nil && (got.vm != nil) != test.vm {
+		if (err != nil) != (test.want != "") || !strings.Contains(failed, test.want) || err == nil && (got != nil && got.Machine != nil) != test.vm {
 			t.Errorf("%s at %v: %+v, %v", test.arg, test.at, got, err)
 		}
 	}
 	standIn(t, map[string]string{"vmadm": "echo no privileges >&2; exit 1"})
-	if got, err := locateVM(context.Background(), env, h, "web", &place{path: "web"}, nil); err != nil || got.path != "web" || !strings.Contains(stderr.String(), "warning: vmadm cannot tell whether \"web\"") {
-		t.Errorf("where vmadm fails: %+v, %v; %s", got, err, &stderr)
+	if got, err := locate(t.Context(), h, "web", path("web"), nil, &said); err != nil || got != nil || !strings.Contains(said, "vmadm cannot tell whether \"web\"") {
+		t.Errorf("where vmadm fails: %+v, %v; %s", got, err, said)
 	}
-	if _, err := locateVM(context.Background(), env, h, "web", nil, os.ErrNotExist); err == nil || !strings.Contains(err.Error(), "no privileges") {
+	if _, err := locate(t.Context(), h, "web", nil, os.ErrNotExist, &said); err == nil || !strings.Contains(err.Error(), "no privileges") {
 		t.Errorf("where vmadm fails and there is nothing else: %v", err)
 	}
 }
@@ -204,9 +209,9 @@ func TestVMRefused(t *testing.T) {
 		{host.VM{Brand: "kvm", State: "stopped"}, "it has no disk"},
 	} {
 		smartOS(t, test.vm, "")
-		at, err := locateVM(t.Context(), cli.NewEnv(), h, vmUUID, nil, os.ErrNotExist)
+		at, err := locate(t.Context(), h, vmUUID, nil, os.ErrNotExist, new(string))
 		if err == nil {
-			err = at.vm.describe(t.Context(), cli.NewEnv(), h, &image.Options{})
+			err = at.Machine.Settle(t.Context(), &manifest.Options{})
 		}
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%+v: %v, want %q", test.vm, err, test.want)
