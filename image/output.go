@@ -71,7 +71,7 @@ func (o *output) open() (err error) {
 // checkNames looks for what is in the way of the files.
 func (o *output) checkNames() error {
 	for _, path := range []string{o.imagePath, o.manifestPath} {
-		if err := durable.CheckFile(path, o.force); err != nil {
+		if err := durable.CheckFile(path, o.force, o.note); err != nil {
 			return err
 		}
 	}

@@ -241,7 +241,7 @@ func checkRepositoryPath(path string) error {
 	if path == "-" || path == "" {
 		return cli.Usagef("OUTPUT %q: a repository is written to a file", path)
 	}
-	if err := durable.CheckFile(path, true); err != nil {
+	if err := durable.CheckFile(path, true, nil); err != nil {
 		return err
 	}
 	journal := path + "-journal"

@@ -122,7 +122,7 @@ func runExtract(ctx context.Context, env *cli.Env, opts extractOptions) error {
 		return err
 	}
 	for _, file := range []string{opts.Tar, opts.Raw} { // before the stream is read
-		if err := checkNewFile(file, opts.Force); err != nil {
+		if err := checkNewFile(env, file, opts.Force, opts.DryRun); err != nil {
 			return err
 		}
 	}
@@ -191,11 +191,11 @@ func showWritten(w io.Writer, paths ...string) error {
 }
 
 // checkNewFile reports what is in the way of a file that is to be written; "" and "-" are none.
-func checkNewFile(file string, force bool) error {
+func checkNewFile(env *cli.Env, file string, force, dryRun bool) error {
 	if file == "" || file == "-" {
 		return nil
 	}
-	return withForceHint(durable.CheckFile(file, force))
+	return withForceHint(durable.CheckFile(file, force, leftNote(env, dryRun)))
 }
 
 func (o *extractOptions) writeDir(ctx context.Context, env *cli.Env, t *tree.Tree, progress *cli.Progress) error {
@@ -309,9 +309,17 @@ func writeNewFile(env *cli.Env, path string, force bool, placed func() error, wr
 	return withForceHint(s.Commit(placed))
 }
 
+// leftNote tells what killed runs left, and was removed; a dry run removes nothing.
+func leftNote(env *cli.Env, dryRun bool) func(string) {
+	if dryRun {
+		return nil
+	}
+	return func(text string) { env.Warnf("%s", text) }
+}
+
 // newOutputs is a set of files that get their names together.
 func newOutputs(env *cli.Env, force bool) *durable.Set {
-	return durable.New(durable.Options{Replace: force, Note: func(text string) { env.Warnf("%s", text) }})
+	return durable.New(durable.Options{Replace: force, Note: leftNote(env, false)})
 }
 
 func (o *extractOptions) writeRaw(ctx context.Context, env *cli.Env, img *image.Image, progress *cli.Progress) error {

@@ -138,7 +138,7 @@ func (o *prepareOptions) checkUsage(env *cli.Env) error {
 	if err := tarOutput("-o", o.Output).check(); err != nil {
 		return err
 	}
-	return checkNewFile(o.Output, o.Force)
+	return checkNewFile(env, o.Output, o.Force, o.DryRun)
 }
 
 func runPrepare(ctx context.Context, env *cli.Env, opts prepareOptions) (err error) {

@@ -57,7 +57,7 @@ func (o *streamOutput) check(env *cli.Env) (compress.Format, error) {
 	if err := out.check(); err != nil {
 		return "", err
 	}
-	return format, o.checkFile()
+	return format, o.checkFile(env)
 }
 
 // streamHints are the flags for what the names of streams promise.
@@ -66,8 +66,8 @@ var streamHints = map[string]string{
 }
 
 // checkFile looks for what is in the way of the file.
-func (o *streamOutput) checkFile() error {
-	err := durable.CheckFile(o.File, o.Force)
+func (o *streamOutput) checkFile(env *cli.Env) error {
+	err := durable.CheckFile(o.File, o.Force, leftNote(env, o.DryRun))
 	if errors.Is(err, durable.ErrNotRegular) {
 		return cli.Hint(err, "redirect standard output there: > "+shell.Quote(o.File))
 	}

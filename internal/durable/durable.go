@@ -95,13 +95,22 @@ func WriteFile(path string, data []byte, perm fs.FileMode) (err error) {
 }
 
 // CheckFile reports what is in the way of a file at path: [ErrExists], unless it is to be
-// replaced, [ErrDirectory], or [ErrNotRegular]. A symbolic link is replaced, not followed.
-func CheckFile(path string, replace bool) error {
+// replaced, [ErrDirectory], or [ErrNotRegular]. A symbolic link is replaced, not followed. With
+// note, what a killed run left is put right before it is taken for a file that exists.
+func CheckFile(path string, replace bool, note func(text string)) error {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil // who opens the directory says what is wrong with it
 	}
-	return checkFile(path, info, replace)
+	err = checkFile(path, info, replace)
+	if note == nil || !errors.Is(err, ErrExists) {
+		return err
+	}
+	s := New(Options{Note: note})
+	if err := errors.Join(s.Open(filepath.Dir(path)), s.Discard()); err != nil {
+		return err
+	}
+	return CheckFile(path, replace, nil)
 }
 
 func checkFile(path string, info fs.FileInfo, replace bool) error {

@@ -84,6 +84,59 @@ func TestTwoRuns(t *testing.T) {
 	}
 }
 
+// What is in the way may be of a killed run: half of its outputs go, and what it had finished stays.
+func TestCheckLeft(t *testing.T) {
+	t.Chdir(t.TempDir())
+	temp := func(base string) string { return tempName("ABCDEFGHIJKLMNOPQRSTUVWXYZ", making, base) }
+	for _, name := range []string{"a", "b"} {
+		write(t, temp(name), "left")
+	}
+	if err := os.Link(temp("a"), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckFile("a", false, nil); !errors.Is(err, ErrExists) {
+		t.Errorf("without note: %v", err)
+	}
+	var notes []string
+	note := func(text string) { notes = append(notes, text) }
+	if err := CheckFile("a", false, note); err != nil || len(notes) == 0 {
+		t.Errorf("half of a pair: %v; it says %q", err, notes)
+	}
+	if list, left := state(t); len(list)+len(left) > 0 {
+		t.Errorf("there is %q, %q", list, left)
+	}
+	write(t, temp("c"), "done")
+	if err := os.Link(temp("c"), "c"); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckFile("c", false, note); !errors.Is(err, ErrExists) {
+		t.Errorf("finished: %v", err)
+	}
+	if list, left := state(t); !slices.Equal(list, []string{"c=done"}) || len(left) > 0 {
+		t.Errorf("there is %q, %q", list, left)
+	}
+}
+
+// A directory that two runs want to be made is made by one and used by both.
+func TestDirectoryInUse(t *testing.T) {
+	t.Chdir(t.TempDir())
+	watched = func(f folder) folder { return shared{f} }
+	s := New(Options{MakeDirs: true})
+	err := errors.Join(put(s, "new/a", "x"), s.Commit(nil), s.Discard())
+	watched = func(f folder) folder { return f }
+	if list, _ := state(t); err != nil || !slices.Contains(list, "new/a=x") {
+		t.Errorf("%v; there is %q", err, list)
+	}
+}
+
+// shared is a folder in which others use each directory at once.
+type shared struct{ folder }
+
+func (s shared) Mkdir(name string, perm fs.FileMode) error {
+	err := s.folder.Mkdir(name, perm)
+	return errors.Join(err, os.WriteFile(filepath.Join(name, "theirs"), nil, 0o666))
+}
+
 // Of two runs that replace the same outputs, one does so after the other: none is of one and
 // another is of the other.
 func TestTwoReplace(t *testing.T) {
@@ -316,7 +369,7 @@ func TestInTheWay(t *testing.T) {
 		"link": {ErrDirectory, ErrDirectory}, "dangling": {ErrExists, nil}, "none": {},
 	} {
 		for i, replace := range []bool{false, true} {
-			if err := CheckFile(path, replace); !errors.Is(err, want[i]) {
+			if err := CheckFile(path, replace, nil); !errors.Is(err, want[i]) {
 				t.Errorf("%s, replace %v: %v, want %v", path, replace, err, want[i])
 			}
 			s := New(Options{Replace: replace})

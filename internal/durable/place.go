@@ -53,6 +53,10 @@ func (p *place) mkdir() (err error) {
 		return err
 	}
 	root, err := openMade(p.above.root, name)
+	if errors.Is(err, ErrSwapped) { // another run uses it already; it stays
+		p.root, err = p.above.root.OpenRoot(name)
+		return err
+	}
 	if err != nil {
 		return errors.Join(err, removeDir(p.above.root, name))
 	}

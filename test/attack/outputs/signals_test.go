@@ -63,7 +63,8 @@ func again(t *testing.T, w writer, dir, where, left, want string) {
 		return // it was done
 	}
 	status, said := run(t, command(dir, w.command("a")...))
-	if got := snapshot(t, dir); status != 0 || got != want {
+	done := status == 1 && strings.Contains(said, "already") // only what is beside it was left
+	if got := snapshot(t, dir); status != 0 && !done || got != want {
 		t.Errorf("%s: left was %q; the next run: status %d, %s; %s", where, left, status, said, differ(got, want))
 	}
 	if hidden := strings.Contains(left, ".imagetools-"); hidden && !strings.Contains(said, "a run that was killed") {
@@ -117,7 +118,8 @@ func TestAttackSignalsInPlace(t *testing.T) {
 			t.Errorf("run %d: status 0 and %s", n, differ(left, want))
 		}
 		status, said := run(t, command(dir, prepare...))
-		if got := snapshot(t, dir); status != 0 || got != want {
+		done := status == 1 && strings.Contains(said, "already") // only what is beside it was left
+		if got := snapshot(t, dir); status != 0 && !done || got != want {
 			t.Errorf("run %d: the next run: status %d, %s; %s", n, status, said, differ(got, want))
 		}
 		if strings.Contains(left, ".imagetools-") && !strings.Contains(said, "a run that was killed") {
