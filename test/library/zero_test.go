@@ -29,6 +29,7 @@ import (
 	"imagetools/rootfs/overlay"
 	"imagetools/rootfs/prepare"
 	"imagetools/seed"
+	"imagetools/source"
 	"imagetools/source/content"
 	"imagetools/tree"
 	"imagetools/tree/compare"
@@ -298,6 +299,17 @@ var zeros = map[string]zero{
 		_, err := edit.Run(t.Context(), &edit.Root{FS: memoryRoot(t)}, edit.Watch{}, step)
 		return err
 	}, "/etc/hosts"},
+	"source.Options": {func(t *testing.T) error {
+		src, err := source.Find(t.Context(), t.TempDir(), source.Options{})
+		if err != nil {
+			return err
+		}
+		tree, err := src.(source.Trees).Tree(t.Context())
+		if err != nil {
+			return err
+		}
+		return tree.Close()
+	}, ""},
 	"compress.Options": {func(*testing.T) error {
 		w, err := compress.NewWriter(io.Discard, compress.Gzip, compress.Options{})
 		if err != nil {
