@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 // Config says which base image is made. [Args.Parse] makes one that is sound.
@@ -81,7 +81,7 @@ func (a Args) Parse() (Config, error) {
 	fault := func(hint, format string, args ...any) {
 		err := fmt.Errorf(format, args...)
 		if hint != "" {
-			err = source.WithHint(err, hint)
+			err = fault.WithHint(err, hint)
 		}
 		faults = append(faults, err)
 	}

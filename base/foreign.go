@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 // ErrConfig says that a word is not of the form BRANCH-ARCH.
@@ -17,7 +17,7 @@ var ErrConfig = errors.New("unknown configuration")
 func ParseConfig(config, name, version string) (Config, error) {
 	m := configForm.FindStringSubmatch(config)
 	if m == nil {
-		return Config{}, source.WithHint(fmt.Errorf("CONFIG %q: %w", config, ErrConfig), "it is BRANCH-ARCH: 2024Q4 or trunk; i386, x86_64, multiarch or sngl")
+		return Config{}, fault.WithHint(fmt.Errorf("CONFIG %q: %w", config, ErrConfig), "it is BRANCH-ARCH: 2024Q4 or trunk; i386, x86_64, multiarch or sngl")
 	}
 	return Config{Branch: m[1], Arch: m[4], Name: name, Release: version}, nil
 }

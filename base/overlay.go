@@ -16,7 +16,6 @@ import (
 	"imagetools/rootfs/overlay"
 	"imagetools/source/content"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // builtin are the directories of the overlay, each with a METALOG beside it, for neither git
@@ -123,7 +122,7 @@ func (img *Image) ReadOverlay(ctx context.Context, folder string) (layers []*ove
 		known[d.Name], known[d.Name+metalogSuffix] = true, true
 		names = append(names, d.Name)
 	}
-	var faults source.Faults
+	var faults fault.Faults
 	laidOut := IsLaidOut(folder)
 	for _, e := range entries {
 		switch {
@@ -173,7 +172,7 @@ func checkRecipe(folder string) error {
 	if err != nil || level.Kind != content.Mibe {
 		return nil // reading the folder says what is wrong
 	}
-	return source.WithHint(fmt.Errorf("overlay %q: a mibe repository, not an overlay", folder), "use "+filepath.Join(folder, level.Path, "copy"))
+	return fault.WithHint(fmt.Errorf("overlay %q: a mibe repository, not an overlay", folder), "use "+filepath.Join(folder, level.Path, "copy"))
 }
 
 // BuiltinTree is the built-in overlay as a folder: each directory, with its METALOG beside it.

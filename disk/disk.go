@@ -28,10 +28,11 @@ import (
 	"io"
 	"os"
 
+	"imagetools/fault"
+
 	"imagetools/internal/shell"
 	"imagetools/source/content/magic"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // Disk is an open disk. Its methods may be called concurrently, but for Close, and NextData by
@@ -240,7 +241,7 @@ func encrypted(err error, driver, key, name string) error {
 }
 
 func hintf(err error, format string, args ...any) error {
-	return source.WithHint(err, fmt.Sprintf(format, args...))
+	return fault.WithHint(err, fmt.Sprintf(format, args...))
 }
 
 // readUpTo reads n bytes, or up to the end of the file.

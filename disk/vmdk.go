@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 const (
@@ -121,7 +122,7 @@ func (h *vmdkHeader) checkDescriptor(name string, f tree.File, size int64) error
 	case err != nil:
 		return fmt.Errorf("descriptor: %w", err)
 	case h.descriptorAt == 0 || len(desc.extents) != 1:
-		return source.WithHint(errors.New("it is a part of a disk in several files"), "name the file that lists them")
+		return fault.WithHint(errors.New("it is a part of a disk in several files"), "name the file that lists them")
 	}
 	return desc.check(name)
 }

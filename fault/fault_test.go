@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"imagetools/fault"
@@ -42,4 +43,19 @@ func TestWaysAreUnique(t *testing.T) {
 		}
 	}()
 	fault.NewWay(wayReplace.String())
+}
+
+func TestFaults(t *testing.T) {
+	var f fault.Faults
+	if f.Err() != nil {
+		t.Error("no faults are an error")
+	}
+	for i := range 1000 {
+		i = i * 7 % 1000
+		f.Add(fmt.Sprintf("%03d", i), fmt.Errorf("fault %d", i))
+	}
+	got := strings.Split(f.Err().Error(), "\n")
+	if len(got) != 21 || got[0] != "fault 0" || got[19] != "fault 19" || got[20] != "and 980 more of this kind" {
+		t.Errorf("faults: %q", got)
+	}
 }

@@ -9,8 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
-	"imagetools/tree/source"
 	"imagetools/tree/todir"
 )
 
@@ -83,7 +84,7 @@ func (p *PoolHome) older(ctx context.Context, short string, replace bool) (*Pool
 		kept = append(kept, d.Name+"@"+s)
 	}
 	if kept = append(kept, children...); len(kept) > 0 {
-		return nil, source.WithHint(fmt.Errorf("dataset %q is not replaced: there is more to it: %s", d.Name, strings.Join(kept, ", ")),
+		return nil, fault.WithHint(fmt.Errorf("dataset %q is not replaced: there is more to it: %s", d.Name, strings.Join(kept, ", ")),
 			"destroy snapshots and datasets below it first, or choose another name")
 	}
 	return d, nil
@@ -121,7 +122,7 @@ func (p *PoolHome) Create(ctx context.Context, name string, t *tree.Tree, opts C
 			return
 		}
 		if e := p.zfs.destroy(ctx, temp); e != nil { // not to be taken for an interrupt that left nothing
-			err = source.WithHint(fmt.Errorf("%v; and the dataset %q is left: %v", err, temp, e), "zfs destroy "+temp)
+			err = fault.WithHint(fmt.Errorf("%v; and the dataset %q is left: %v", err, temp, e), "zfs destroy "+temp)
 		}
 	}()
 	if err := p.run(ctx, "create", temp); err != nil {
@@ -218,7 +219,7 @@ func (p *PoolHome) mountpoint(ctx context.Context, name string) (string, error) 
 		case err != nil:
 			return "", err
 		case !path.IsAbs(at) || !mounted && attempt > 0:
-			return "", source.WithHint(fmt.Errorf("dataset %q is not mounted (its mountpoint is %q)", name, at),
+			return "", fault.WithHint(fmt.Errorf("dataset %q is not mounted (its mountpoint is %q)", name, at),
 				fmt.Sprintf("zfs set mountpoint=/%s %[1]s, or use the directory store", p.Pool))
 		case mounted:
 			return at, nil
@@ -260,7 +261,7 @@ func (p *PoolHome) commit(ctx context.Context, short, temp string, replace bool)
 	// The older one goes last: as long as it is left, the next run looks whether this is mounted.
 	at, err = p.mountpoint(ctx, final)
 	if e := p.zfs.destroy(ctx, temp+oldSuffix); e != nil {
-		return true, at, source.WithHint(fmt.Errorf("dataset %q is new, but the older one is left as %q: %v", final, temp+oldSuffix, e),
+		return true, at, fault.WithHint(fmt.Errorf("dataset %q is new, but the older one is left as %q: %v", final, temp+oldSuffix, e),
 			"zfs destroy "+temp+oldSuffix)
 	}
 	return true, at, err

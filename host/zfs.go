@@ -12,7 +12,6 @@ import (
 
 	"imagetools/fault"
 	"imagetools/internal/shell"
-	"imagetools/tree/source"
 )
 
 // ZFS is the zfs(8) of this host. It is used with what illumos, OpenZFS and zfs-fuse have in
@@ -65,7 +64,7 @@ func (d *PoolDataset) Folder(ctx context.Context) (*Folder, error) {
 	case !path.IsAbs(at):
 		return nil, fault.With(fmt.Errorf("dataset %q: its mountpoint is %q", d.Name, at), WayMount)
 	case !mounted:
-		return nil, source.WithHint(fmt.Errorf("dataset %q is not mounted", d.Name), "zfs mount "+shell.Quote(d.Name))
+		return nil, fault.WithHint(fmt.Errorf("dataset %q is not mounted", d.Name), "zfs mount "+shell.Quote(d.Name))
 	}
 	return &Folder{Path: at}, nil
 }

@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"os"
 
+	"imagetools/fault"
+
 	"golang.org/x/sys/unix"
 
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // OpenDir gives access to the directory at path, which may be a link to one: those who can
@@ -237,6 +238,6 @@ func (d *diskDir) discard(temp string, err error) error {
 
 // cannotGive is the error of a user other than root who is to give a file away.
 func cannotGive(attr Attr) error {
-	return source.WithHint(fmt.Errorf("owner %d:%d: %w", attr.UID, attr.GID, fs.ErrPermission),
+	return fault.WithHint(fmt.Errorf("owner %d:%d: %w", attr.UID, attr.GID, fs.ErrPermission),
 		"run it as root, or work on a tree and keep owners in a METALOG")
 }

@@ -53,8 +53,9 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // Errors that the methods wrap, beside fs.ErrNotExist, fs.ErrExist, fs.ErrPermission,
@@ -257,7 +258,7 @@ func (f *FS) Readlink(path string) (target string, err error) {
 
 // mounted is the error for a change of what lies on another file system.
 func mounted() error {
-	return source.WithHint(ErrMounted, "unmount it, or halt the zone")
+	return fault.WithHint(ErrMounted, "unmount it, or halt the zone")
 }
 
 // trim takes slashes from the end of a path that names what is made or removed.

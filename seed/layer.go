@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"slices"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // layer lays one tree over another, as rsync -a copies a directory into another: directories
@@ -21,7 +22,7 @@ type layer struct {
 	added     int
 	replaced  []string // paths
 	forLinks  []string // paths of directories that replaced links
-	conflicts source.Faults
+	conflicts fault.Faults
 }
 
 // lay puts what lies in the directory over into dst. Nodes are shared afterwards, so over must

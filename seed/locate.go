@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"imagetools/fault"
-	"imagetools/tree/source"
 )
 
 // Places are where a build keeps what a seed is made of.
@@ -155,7 +154,7 @@ func componentManifests(dir string) ([]string, error) {
 		return nil, fault.With(fmt.Errorf("no *.manifest in %q", dir), WayManifestFile)
 	}
 	slices.Sort(list)
-	var faults source.Faults
+	var faults fault.Faults
 	for _, path := range list {
 		if !isFile(path) { // to open a FIFO would wait for ever
 			faults.Add(path, fmt.Errorf("manifest %q: not a file", path))

@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // Manifest is a list of what a build installs: manifest.gen, or one of the files it is made of.
@@ -62,7 +63,7 @@ func (e *LineError) Unwrap() error { return e.Err }
 // [*LineError].
 func ParseManifest(name string, r io.Reader) (*Manifest, error) {
 	m := &Manifest{Name: name}
-	var faults source.Faults
+	var faults fault.Faults
 	faults.Limit = maxManifestFaults
 	input := &io.LimitedReader{R: r, N: maxManifest + 1}
 	lines := bufio.NewScanner(input)

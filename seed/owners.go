@@ -6,6 +6,8 @@ import (
 	"iter"
 	"strconv"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -20,7 +22,7 @@ func (b *builder) setOwners(s *Step) error {
 		s.Did = "no manifest: everything is root's"
 		return b.checkSetIDs()
 	}
-	var faults source.Faults
+	var faults fault.Faults
 	faults.Limit = maxManifestFaults
 	lines, set := 0, make(map[string]bool)
 	for i, m := range b.build.manifests {
@@ -48,7 +50,7 @@ func (b *builder) setOwners(s *Step) error {
 	}
 	s.Did = fmt.Sprintf("%d names as in %d lines of the manifest, everything else root's", len(set), lines)
 	if err := faults.Err(); err != nil {
-		return source.WithHint(err, "names are those of the build's own etc/passwd and etc/group; in a manifest, numbers will do as well")
+		return fault.WithHint(err, "names are those of the build's own etc/passwd and etc/group; in a manifest, numbers will do as well")
 	}
 	return b.checkSetIDs()
 }
@@ -62,7 +64,7 @@ func resolve(name string, lookup func(string) (uint32, error)) (uint32, error) {
 	if number, e := strconv.ParseUint(name, 10, 32); e == nil && number <= tree.MaxOwner {
 		return uint32(number), nil
 	}
-	if hinted, ok := errors.AsType[*source.HintError](err); ok {
+	if hinted, ok := errors.AsType[*fault.HintError](err); ok {
 		err = hinted.Err // one hint for all
 	}
 	return 0, err
@@ -71,7 +73,7 @@ func resolve(name string, lookup func(string) (uint32, error)) (uint32, error) {
 // checkSetIDs refuses set-id files that would become root's only because nobody said whose
 // they are.
 func (b *builder) checkSetIDs() error {
-	var faults source.Faults
+	var faults fault.Faults
 	for path, n := range walk(b.root, "") {
 		disk, ok := b.build.setIDs[n]
 		if ok && !b.listed[n] && source.SetIDChange(n.Mode, disk.uid, disk.gid, 0, 0) {
@@ -80,7 +82,7 @@ func (b *builder) checkSetIDs() error {
 		}
 	}
 	if err := faults.Err(); err != nil {
-		return source.WithHint(err, "list it in the manifest, take the set-id bit away, or let root own it")
+		return fault.WithHint(err, "list it in the manifest, take the set-id bit away, or let root own it")
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
 	"imagetools/tree/source"
@@ -37,7 +39,7 @@ func readParts(ctx context.Context, places Places, progress func(int)) (*parts, 
 			return nil, fmt.Errorf("overlay: %w", err)
 		}
 	}
-	var faults source.Faults
+	var faults fault.Faults
 	faults.Limit = maxManifestFaults
 	lines := 0
 	for i, path := range places.Manifests {

@@ -5,13 +5,14 @@ import (
 	"iter"
 	"strconv"
 
+	"imagetools/fault"
+
 	"imagetools/smf/sqlite2"
-	"imagetools/tree/source"
 )
 
 // rows reads rows of tables and collects what is wrong with them.
 type rows struct {
-	source.Faults
+	fault.Faults
 	file *sqlite2.File
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 // What svc.configd takes at most, in bytes (REP_PROTOCOL_NAME_LEN and _VALUE_LEN, less a NUL).
@@ -50,7 +50,7 @@ func (p *place) String() string {
 }
 
 type validator struct {
-	source.Faults
+	fault.Faults
 	names []string // of unique
 }
 

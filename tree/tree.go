@@ -31,6 +31,7 @@ import (
 	"strings"
 
 	"imagetools/internal/plain"
+	"imagetools/internal/steady"
 )
 
 // Mode is a POSIX st_mode: file type and permission bits as SmartOS, Linux and the ZPL
@@ -634,7 +635,7 @@ type File interface {
 }
 
 // ErrChanged says that a file is not what it was when the tree was read.
-var ErrChanged = errors.New("changed while it was read")
+var ErrChanged = steady.ErrChanged
 
 // Bytes is a [Content] in memory.
 type Bytes []byte

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"imagetools/fault"
+
 	"imagetools/base"
 	"imagetools/base/edits"
 	"imagetools/host"
@@ -16,7 +18,6 @@ import (
 	"imagetools/rootfs/edit"
 	"imagetools/rootfs/overlay"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // Install is what is done to a zone.
@@ -113,19 +114,19 @@ func (in *Install) Run(ctx context.Context) (*Result, error) {
 func (in *Install) findZone(ctx context.Context) (*host.Zone, error) {
 	for _, program := range []string{"zoneadm", "zlogin"} {
 		if !in.Host.Has(program) {
-			return nil, source.WithHint(fmt.Errorf("zone %q: there is no program %s on this host", in.Zone, program),
+			return nil, fault.WithHint(fmt.Errorf("zone %q: there is no program %s on this host", in.Zone, program),
 				"zones are on SmartOS alone; other machines make images of trees, with create-image")
 		}
 	}
 	z, err := in.Host.Zone(ctx, in.Zone)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, source.WithHint(err, "zoneadm list -cv lists the zones; vmadm create makes one of a seed")
+		return nil, fault.WithHint(err, "zoneadm list -cv lists the zones; vmadm create makes one of a seed")
 	}
 	if err != nil {
 		return nil, err
 	}
 	if z.State != "running" {
-		return nil, source.WithHint(fmt.Errorf("zone %q: it is %s, and must be running", z.Name, z.State), "boot it: zoneadm -z "+z.Name+" boot")
+		return nil, fault.WithHint(fmt.Errorf("zone %q: it is %s, and must be running", z.Name, z.State), "boot it: zoneadm -z "+z.Name+" boot")
 	}
 	return z, nil
 }
@@ -142,7 +143,7 @@ func (r *running) checkRoot() error {
 	}
 	err = fmt.Errorf("zone %q: %w", r.result.Zone.Name, err)
 	if r.Image.Arch == "sngl" {
-		err = source.WithHint(err, r.Image.Config.String()+" is for zones of brand sngl")
+		err = fault.WithHint(err, r.Image.Config.String()+" is for zones of brand sngl")
 	}
 	return err
 }
@@ -229,7 +230,7 @@ func (r *running) halted(ctx context.Context, last base.Progress, err error) err
 	case err != nil:
 		return err
 	default:
-		return source.WithHint(fmt.Errorf("zone %q: it is prepared, and does not halt: %v", r.result.Zone.Name, waitErr),
+		return fault.WithHint(fmt.Errorf("zone %q: it is prepared, and does not halt: %v", r.result.Zone.Name, waitErr),
 			"halt it: zoneadm -z "+r.result.Zone.Name+" halt")
 	}
 }

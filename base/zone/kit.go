@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 // maxKit is how long a bootstrap may be. It is held in memory for a moment; those of 2013 to
@@ -76,7 +76,7 @@ func (k *Kit) look(ctx context.Context, digest string) error {
 	}
 	var magic [2]byte
 	if _, err := io.ReadFull(f, magic[:]); err != nil || magic != [2]byte{0x1f, 0x8b} {
-		return source.WithHint(fmt.Errorf("bootstrap %q: it is not compressed by gzip", k.Source), "the kits of pkgsrc are called bootstrap-BRANCH-ARCH.tar.gz")
+		return fault.WithHint(fmt.Errorf("bootstrap %q: it is not compressed by gzip", k.Source), "the kits of pkgsrc are called bootstrap-BRANCH-ARCH.tar.gz")
 	}
 	sum := sha256.New()
 	sum.Write(magic[:])
@@ -125,7 +125,7 @@ func ReadCACert(path string) ([]byte, error) {
 	case info.Size() > limit || len(data) > limit:
 		return nil, fmt.Errorf("root certificates %q: more than %d bytes", path, limit)
 	case !bytes.Contains(data, []byte("-----BEGIN CERTIFICATE-----")):
-		return nil, source.WithHint(fmt.Errorf("root certificates %q: there is none in it", path), "give a PEM file, such as the ca-certificates.crt of another system")
+		return nil, fault.WithHint(fmt.Errorf("root certificates %q: there is none in it", path), "give a PEM file, such as the ca-certificates.crt of another system")
 	}
 	return data, nil
 }

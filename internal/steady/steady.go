@@ -11,13 +11,12 @@
 package steady
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"imagetools/tree"
 )
 
 // File is a file that is watched.
@@ -66,12 +65,15 @@ func (s *File) look() (state, error) {
 	}
 }
 
-// Check reports [tree.ErrChanged] if the file was written to, or its inode was touched, since it
+// ErrChanged says that a file is not what it was when it was first read.
+var ErrChanged = errors.New("changed while it was read")
+
+// Check reports [ErrChanged] if the file was written to, or its inode was touched, since it
 // is watched.
 func (s *File) Check(name string) error {
 	now, err := s.look()
 	if err == nil && now != s.seen {
-		err = fmt.Errorf("%q: %w", name, tree.ErrChanged)
+		err = fmt.Errorf("%q: %w", name, ErrChanged)
 	}
 	return err
 }

@@ -5,8 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"imagetools/tree"
 )
 
 // A change that comes at once after another one is seen, as are those that keep size and times.
@@ -42,7 +40,7 @@ func TestChangesAreSeen(t *testing.T) {
 			if err := change(f); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Check("f"); !errors.Is(err, tree.ErrChanged) {
+			if err := s.Check("f"); !errors.Is(err, ErrChanged) {
 				t.Fatalf("%s: error %v", name, err)
 			}
 			f.Close()

@@ -26,10 +26,11 @@ import (
 	"io/fs"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/internal/lines"
 	"imagetools/rootfs"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // Editor changes files below a root. After the first error its methods do nothing.
@@ -73,7 +74,7 @@ func (e *Editor) Read(path, owner string) []byte {
 	}
 	data, err := e.Root.ReadFile(path, maxFile)
 	if Missing(err) {
-		err = source.WithHint(fmt.Errorf("edit %q: %w", path, fs.ErrNotExist), owner+" should have brought it")
+		err = fault.WithHint(fmt.Errorf("edit %q: %w", path, fs.ErrNotExist), owner+" should have brought it")
 	}
 	e.Err = err
 	return data

@@ -8,6 +8,8 @@ import (
 	"path"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
 	"imagetools/tree/mtree"
 	"imagetools/tree/source"
@@ -62,7 +64,7 @@ func (l *Layer) add(p string, n *tree.Node) error {
 func (l *Layer) applyLog(text string) error {
 	names := source.NewNames(l.Tree)
 	r := mtree.NewReader(strings.NewReader(text), "METALOG")
-	faults := source.Faults{Limit: maxFaults}
+	faults := fault.Faults{Limit: maxFaults}
 	for {
 		e, err := r.Next()
 		if err == io.EOF {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/host"
 	"imagetools/tree"
 	"imagetools/tree/fromdir"
@@ -99,7 +101,7 @@ func (l *Layer) check() error {
 	if err := l.Tree.Seal(); err != nil {
 		return l.fail(err)
 	}
-	var faults source.Faults
+	var faults fault.Faults
 	for path, n := range l.Tree.All() {
 		switch typ := n.Mode.Type(); {
 		case typ == tree.TypeFile && n.Size > maxFile:

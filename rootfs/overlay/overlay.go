@@ -51,7 +51,7 @@ import (
 	"regexp"
 	"slices"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 // Options say how layers are put in.
@@ -73,7 +73,7 @@ var validName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 // expander is o in the form that files are expanded with.
 func (o Options) expander() (*expander, error) {
 	x := &expander{values: o.Vars, keep: make(map[string]bool)}
-	var faults source.Faults
+	var faults fault.Faults
 	for _, name := range slices.Concat(zoneinit, o.Keep) {
 		x.keep[name] = true
 		if !validName.MatchString(name) {

@@ -12,10 +12,11 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"imagetools/fault"
+
 	"imagetools/rootfs"
 	"imagetools/rootfs/overlay"
 	"imagetools/tree"
-	"imagetools/tree/source"
 	"imagetools/tree/todir"
 )
 
@@ -212,7 +213,7 @@ func TestFaults(t *testing.T) {
 			`overlay "second": late:4: undefined variable @FOO@`,
 			`overlay "second": "tofile": a dir in the overlay, and a file in the root`,
 		})
-		if hint, ok := errors.AsType[*source.HintError](err); !ok || !strings.Contains(hint.Hint(), "@@NAME@@") {
+		if hint, ok := errors.AsType[*fault.HintError](err); !ok || !strings.Contains(hint.Hint(), "@@NAME@@") {
 			t.Errorf("no hint about variables: %v", err)
 		}
 		equal(t, "root", list(t, root), before)

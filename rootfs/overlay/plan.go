@@ -9,9 +9,10 @@ import (
 	"io/fs"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/rootfs"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // Plan is what layers change in a root.
@@ -47,13 +48,13 @@ func NewPlan(root *rootfs.FS, layers []*Layer, opts Options) (*Plan, error) {
 	if err = errors.Join(optsErr, err, opts.checkPlaces(items)); err != nil {
 		return nil, err
 	}
-	p := &planner{Plan: Plan{root: root, expand: expand}, faults: source.Faults{Limit: maxFaults}}
+	p := &planner{Plan: Plan{root: root, expand: expand}, faults: fault.Faults{Limit: maxFaults}}
 	for i, it := range items {
 		p.look(it, fmt.Sprintf("%09d", i))
 	}
 	if err := p.faults.Err(); err != nil {
 		if p.undefined {
-			err = source.WithHint(err, "define the variable, name it to be kept, or write @@NAME@@ for the text itself")
+			err = fault.WithHint(err, "define the variable, name it to be kept, or write @@NAME@@ for the text itself")
 		}
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func (p *Plan) Apply(ctx context.Context, told func(Change)) error {
 // planner makes a plan.
 type planner struct {
 	Plan
-	faults    source.Faults
+	faults    fault.Faults
 	undefined bool
 	blocked   string // a directory that cannot be had
 }

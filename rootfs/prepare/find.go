@@ -7,9 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/rootfs"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // finder makes a plan.
@@ -22,7 +23,7 @@ type finder struct {
 
 	plan    Plan
 	claimed map[string]bool // paths that a rule has decided on
-	faults  source.Faults
+	faults  fault.Faults
 }
 
 func (f *finder) fault(path string, err error) {

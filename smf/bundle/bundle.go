@@ -33,8 +33,9 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/smf"
-	"imagetools/tree/source"
 )
 
 // Bundle is what a manifest says.
@@ -101,7 +102,7 @@ func Parse(name string, xml []byte) (*Bundle, error) {
 
 type parser struct {
 	name   string
-	faults source.Faults
+	faults fault.Faults
 	rows   int // see maxRows
 }
 
@@ -118,7 +119,7 @@ func (p *parser) faultHint(line int, hint, format string, args ...any) {
 	}
 	err := fmt.Errorf("%s:%d: %s", p.name, line, fmt.Sprintf(format, args...))
 	if hint != "" {
-		err = source.WithHint(err, hint)
+		err = fault.WithHint(err, hint)
 	}
 	p.faults.Add(fmt.Sprintf("%08d", line), err)
 }

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	"imagetools/fault"
+
 	"imagetools/smf"
-	"imagetools/tree/source"
 )
 
 // Importer puts bundles into a repository, in time that grows with them and not with it.
@@ -129,7 +130,7 @@ func (to *service) imported(s *Service, shared []*smf.Group) (bool, error) {
 	}
 	switch {
 	case before > 0 && !same:
-		return false, source.WithHint(errors.New("another manifest of it was imported before, and upgrades are not supported"),
+		return false, fault.WithHint(errors.New("another manifest of it was imported before, and upgrades are not supported"),
 			"import each service from one manifest")
 	case before == 0 && stray != "":
 		return false, fmt.Errorf("instance %q has general/enabled, but no manifest of it was imported", stray)

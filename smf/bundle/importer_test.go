@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"imagetools/fault"
+
 	"github.com/google/go-cmp/cmp"
 
 	"imagetools/smf"
 	"imagetools/smf/bundle"
 	"imagetools/smf/internal/smftest"
-	"imagetools/tree/source"
 )
 
 // service is a manifest of one service.
@@ -275,7 +276,7 @@ func TestImportRefused(t *testing.T) {
 				case err == nil || err.Error() != want:
 					t.Errorf("Import = %v, want %s", err, want)
 				case strings.Contains(tt.want, "another manifest"):
-					if hint, ok := errors.AsType[*source.HintError](err); !ok || hint.Hint() == "" {
+					if hint, ok := errors.AsType[*fault.HintError](err); !ok || hint.Hint() == "" {
 						t.Errorf("%v has no hint", err)
 					}
 				}

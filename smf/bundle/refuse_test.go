@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"imagetools/fault"
+
 	"imagetools/smf/bundle"
-	"imagetools/tree/source"
 )
 
 const (
@@ -337,7 +338,7 @@ func TestHints(t *testing.T) {
 		inBundle.before + "<xi:include href='a'/>" + inBundle.after: "put its content",
 	} {
 		_, err := bundle.Parse("m.xml", []byte(body))
-		if hint, ok := errors.AsType[*source.HintError](err); !ok || !strings.HasPrefix(hint.Hint(), want) {
+		if hint, ok := errors.AsType[*fault.HintError](err); !ok || !strings.HasPrefix(hint.Hint(), want) {
 			t.Errorf("Parse(%q) = %v, want a hint %q", body, err, want)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 // Manifest is an entry with what was found for it.
@@ -35,7 +35,7 @@ func (l *List) Collect(p *Places) ([]Manifest, error) {
 	if len(l.Entries) == 0 {
 		return nil, fmt.Errorf("list %q: names no manifest", l.Name)
 	}
-	faults := source.Faults{Limit: maxFaults}
+	faults := fault.Faults{Limit: maxFaults}
 	var manifests []Manifest
 	missing, total := false, 0
 	for _, e := range l.Entries {
@@ -59,7 +59,7 @@ func (l *List) Collect(p *Places) ([]Manifest, error) {
 	}
 	err := faults.Err()
 	if missing {
-		err = source.WithHint(err, "searched were: "+p.dirs()+"; a third field \"optional\" leaves out what a build does not have")
+		err = fault.WithHint(err, "searched were: "+p.dirs()+"; a third field \"optional\" leaves out what a build does not have")
 	}
 	if err != nil {
 		return nil, err

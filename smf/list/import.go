@@ -1,9 +1,9 @@
 package list
 
 import (
+	"imagetools/fault"
 	"imagetools/smf"
 	"imagetools/smf/bundle"
-	"imagetools/tree/source"
 )
 
 // Import makes the repository of manifests, imported in their order. Faults of all manifests
@@ -11,7 +11,7 @@ import (
 func Import(manifests []Manifest) (*smf.Repository, error) {
 	repository := new(smf.Repository)
 	importer := bundle.NewImporter(repository)
-	faults := source.Faults{Limit: maxFaults}
+	faults := fault.Faults{Limit: maxFaults}
 	for _, m := range manifests {
 		if m.Place == "" {
 			continue

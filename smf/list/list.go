@@ -35,7 +35,7 @@ import (
 	"path"
 	"strings"
 
-	"imagetools/tree/source"
+	"imagetools/fault"
 )
 
 // List is what a file of the form above says.
@@ -80,7 +80,7 @@ func Parse(name string, text []byte) (*List, error) {
 		return nil, fmt.Errorf("list %q: has %d bytes, and the most is %d", name, len(text), MaxSize)
 	}
 	l := &List{Name: name}
-	faults := source.Faults{Limit: maxFaults}
+	faults := fault.Faults{Limit: maxFaults}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++

@@ -39,6 +39,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"imagetools/fault"
+
 	"golang.org/x/sys/unix"
 
 	"imagetools/internal/budget"
@@ -144,7 +146,7 @@ type walker struct {
 	queue  []task // last in, first out: keeps it short
 	busy   int
 	err    error // ends the walk
-	faults source.Faults
+	faults fault.Faults
 	report *source.Report
 	links  []linkName
 	setids []setID
@@ -534,7 +536,7 @@ func (w *walker) own() {
 // checkSetIDs reports the set-id files whose owner on disk was replaced by root without
 // the METALOG saying so.
 func (w *walker) checkSetIDs() error {
-	var faults source.Faults
+	var faults fault.Faults
 	for _, s := range w.setids {
 		uid, gid := s.uid, s.gid
 		if s.user {

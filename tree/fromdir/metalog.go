@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/internal/plain"
 	"imagetools/tree"
 	"imagetools/tree/mtree"
@@ -29,7 +31,7 @@ type metalog struct {
 	missing map[string]*missing          // paths that are not on disk
 	order   []string                     // of missing
 	open    []openEntry                  // devices and links that may still get their number or target
-	faults  source.Faults
+	faults  fault.Faults
 }
 
 // missing is what lines say of a path that is not on disk.

@@ -40,6 +40,8 @@ import (
 	"reflect"
 	"time"
 
+	"imagetools/fault"
+
 	"imagetools/internal/budget"
 	"imagetools/internal/plain"
 	"imagetools/tree"
@@ -99,7 +101,7 @@ type reader struct {
 	excludes *source.Excludes
 	budget   *budget.Budget
 	nodes    map[uint64]*tree.Node // of files with several names, by inode
-	faults   source.Faults
+	faults   fault.Faults
 }
 
 // dir reads what is in a directory. Its path ends with a slash, or is empty for the root.

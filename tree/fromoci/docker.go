@@ -11,7 +11,6 @@ import (
 
 	"imagetools/fault"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // dockerFile lists the images in what docker save writes.
@@ -114,9 +113,9 @@ func namedDocker(all []dockerImage, ref string) (*dockerImage, error) {
 	case len(all) == 0:
 		return nil, errors.New("it holds no image")
 	case ref != "":
-		return nil, source.WithHint(fmt.Errorf("it has no image %q", clip(ref)), there)
+		return nil, fault.WithHint(fmt.Errorf("it has no image %q", clip(ref)), there)
 	case len(all) > 1:
-		return nil, source.WithHint(fmt.Errorf("it has %d images", len(all)), "add :NAME:TAG of one, or :@0 for the first; "+there)
+		return nil, fault.WithHint(fmt.Errorf("it has %d images", len(all)), "add :NAME:TAG of one, or :@0 for the first; "+there)
 	}
 	return &all[0], nil
 }

@@ -11,7 +11,6 @@ import (
 
 	"imagetools/fault"
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // Store has the parts of images: a layout, or a repository of a registry.
@@ -151,13 +150,13 @@ func named(all []Descriptor, ref string) ([]Descriptor, error) {
 	if ref != "" {
 		found := slices.DeleteFunc(slices.Clone(all), func(d Descriptor) bool { return string(d.Digest) != ref && !slices.Contains(d.names(), ref) })
 		if len(found) == 0 {
-			return nil, source.WithHint(fmt.Errorf("it has no image %q", clip(ref)), "there are: "+list(all))
+			return nil, fault.WithHint(fmt.Errorf("it has no image %q", clip(ref)), "there are: "+list(all))
 		}
 		return found, nil
 	}
 	for _, d := range all {
 		if d.Digest != all[0].Digest && !slices.Equal(d.names(), all[0].names()) {
-			return nil, source.WithHint(fmt.Errorf("it has %d images", len(all)), "add :NAME of one; there are: "+list(all))
+			return nil, fault.WithHint(fmt.Errorf("it has %d images", len(all)), "add :NAME of one; there are: "+list(all))
 		}
 	}
 	return all, nil
@@ -283,7 +282,7 @@ func (f *finder) choose(all []candidate) (*candidate, error) {
 				d.Annotations, d.Platform = nil, c.platform
 				found = append(found, d)
 			}
-			return nil, source.WithHint(fmt.Errorf("it has %d images for the platform %s", len(fit), &f.want), "add the digest of one; there are: "+list(found))
+			return nil, fault.WithHint(fmt.Errorf("it has %d images for the platform %s", len(fit), &f.want), "add the digest of one; there are: "+list(found))
 		}
 	}
 	return fit[0], nil

@@ -47,6 +47,8 @@ import (
 	"io"
 	"os"
 
+	"imagetools/fault"
+
 	"imagetools/internal/budget"
 	"imagetools/tree"
 	"imagetools/tree/fromtar"
@@ -193,7 +195,7 @@ type reader struct {
 	layers []*layer // the lowest first
 	limit  int64    // bytes that may still be unpacked
 	placed int      // layers that are read in place
-	faults source.Faults
+	faults fault.Faults
 
 	done, total int64
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"imagetools/fault"
+
 	"imagetools/internal/budget"
 	"imagetools/internal/plain"
 	"imagetools/tree"
@@ -100,9 +102,9 @@ func memberType(hdr *tar.Header) (tree.Mode, error) {
 	case tar.TypeFifo:
 		return tree.TypeFIFO, nil
 	case 'M':
-		return 0, source.WithHint(errors.New("continues a file of another volume"), "join the volumes into one archive")
+		return 0, fault.WithHint(errors.New("continues a file of another volume"), "join the volumes into one archive")
 	case 'A', 'E':
-		return 0, source.WithHint(fmt.Errorf("a Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @ and p")
+		return 0, fault.WithHint(fmt.Errorf("a Solaris header of type %q", hdr.Typeflag), "re-create the archive without tar's options @ and p")
 	}
 	return 0, fmt.Errorf("unknown member type %q", hdr.Typeflag)
 }
@@ -121,7 +123,7 @@ func clean(name string) (string, error) {
 		case "", ".":
 			continue
 		case "..":
-			return "", source.WithHint(errors.New(`".." in a name leads out of the root`), "re-create the archive from within its root (tar -C ROOT -c .)")
+			return "", fault.WithHint(errors.New(`".." in a name leads out of the root`), "re-create the archive from within its root (tar -C ROOT -c .)")
 		}
 		if err := tree.CheckName(part); err != nil {
 			return "", err

@@ -47,6 +47,8 @@ import (
 	"io"
 	"os"
 
+	"imagetools/fault"
+
 	"imagetools/internal/budget"
 	"imagetools/internal/plain"
 	"imagetools/internal/steady"
@@ -172,7 +174,7 @@ type builder struct {
 	archive  *archive
 	excludes *source.Excludes
 	tree     *tree.Tree
-	faults   source.Faults
+	faults   fault.Faults
 
 	dirPath string // the directory of the member before, since the next one is likely there
 	dir     *tree.Node
@@ -283,7 +285,7 @@ func (b *builder) finish() error {
 	for _, l := range b.links {
 		err := fmt.Errorf("hard link to %s, which is not in the archive", plain.Name(l.target))
 		if b.tree.Lookup(l.path) != nil {
-			err = source.WithHint(fmt.Errorf("hard link to %s, which comes later in the archive", plain.Name(l.target)),
+			err = fault.WithHint(fmt.Errorf("hard link to %s, which comes later in the archive", plain.Name(l.target)),
 				"re-create the archive with the file before the links to it")
 		}
 		b.member, b.at = l.member, l.at

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"imagetools/fault"
+
 	"imagetools/source/content/magic"
-	"imagetools/tree/source"
 )
 
 // startSize is how much of an archive [checkStart] needs: a header, or the two blocks of zeros
@@ -28,7 +29,7 @@ func checkStart(name string, start []byte) error {
 	case len(start) >= blockSize && bytes.HasPrefix(start[257:], []byte("ustar")):
 		return fmt.Errorf("%q: at byte 0: %w", name, errDamaged)
 	}
-	return source.WithHint(fmt.Errorf("%q: not a tar archive: it begins with %s", name, describe(start)),
+	return fault.WithHint(fmt.Errorf("%q: not a tar archive: it begins with %s", name, describe(start)),
 		"tar, and tar compressed by gzip, bzip2, xz or zstd are understood")
 }
 

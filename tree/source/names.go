@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"imagetools/fault"
 	"imagetools/tree"
 )
 
@@ -60,7 +61,7 @@ func find(m map[string]uint32, name, kind, file string) (uint32, error) {
 	if id, ok := m[name]; ok {
 		return id, nil
 	}
-	return 0, WithHint(fmt.Errorf("unknown %s %q", kind, name),
+	return 0, fault.WithHint(fmt.Errorf("unknown %s %q", kind, name),
 		fmt.Sprintf("add the name to etc/%s in the tree, or give its number", file))
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"imagetools/fault"
+
 	"imagetools/tree"
 	"imagetools/tree/source"
 )
@@ -108,21 +110,6 @@ func FuzzExcludes(f *testing.F) {
 	})
 }
 
-func TestFaults(t *testing.T) {
-	var f source.Faults
-	if f.Err() != nil {
-		t.Error("no faults are an error")
-	}
-	for i := range 1000 {
-		i = i * 7 % 1000
-		f.Add(fmt.Sprintf("%03d", i), fmt.Errorf("fault %d", i))
-	}
-	got := strings.Split(f.Err().Error(), "\n")
-	if len(got) != 21 || got[0] != "fault 0" || got[19] != "fault 19" || got[20] != "and 980 more of this kind" {
-		t.Errorf("faults: %q", got)
-	}
-}
-
 func TestNames(t *testing.T) {
 	tr := tree.New()
 	names := source.NewNames(tr)
@@ -155,7 +142,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("wheel = %d, %v", id, err)
 		}
 		_, err := names.User("nobody")
-		if hint, ok := errors.AsType[*source.HintError](err); !ok || hint.Hint() == "" {
+		if hint, ok := errors.AsType[*fault.HintError](err); !ok || hint.Hint() == "" {
 			t.Errorf("nobody: %v, want an error with a hint", err)
 		}
 	}

@@ -7,10 +7,11 @@ import (
 	"os"
 	"slices"
 
+	"imagetools/fault"
+
 	"golang.org/x/sys/unix"
 
 	"imagetools/tree"
-	"imagetools/tree/source"
 )
 
 // finishDirs gives directories their own times, owners and modes, those below first, and
@@ -134,12 +135,12 @@ func cause(err error) error {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, unix.EEXIST):
-		return source.WithHint(fmt.Errorf("%w: this file system takes two names of the tree for the same", err),
+		return fault.WithHint(fmt.Errorf("%w: this file system takes two names of the tree for the same", err),
 			"extract to a file system that tells apart upper and lower case and does not change names")
 	case errors.Is(err, unix.ENAMETOOLONG):
-		return source.WithHint(fmt.Errorf("%w for this file system", err), "extract to a file system that takes names of 255 and links of 4095 bytes")
+		return fault.WithHint(fmt.Errorf("%w for this file system", err), "extract to a file system that takes names of 255 and links of 4095 bytes")
 	case errors.Is(err, unix.EILSEQ):
-		return source.WithHint(fmt.Errorf("%w: this file system refuses the name", err), "extract to a file system that takes any bytes as a name")
+		return fault.WithHint(fmt.Errorf("%w: this file system refuses the name", err), "extract to a file system that takes any bytes as a name")
 	}
 	return err
 }
@@ -147,7 +148,7 @@ func explain(err error) error {
 func failOwner(path string, n *tree.Node, err error) error {
 	err = cause(err)
 	if errors.Is(err, unix.EPERM) {
-		err = source.WithHint(err, "owners are set by root only; without SameOwner they are kept in the METALOG")
+		err = fault.WithHint(err, "owners are set by root only; without SameOwner they are kept in the METALOG")
 	}
 	return fmt.Errorf("set owner %d:%d of %q: %w", n.UID, n.GID, path, err)
 }

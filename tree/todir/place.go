@@ -12,12 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"imagetools/fault"
+
 	"golang.org/x/sys/unix"
 
 	"imagetools/internal/durable"
 	"imagetools/tree"
 	"imagetools/tree/mtree"
-	"imagetools/tree/source"
 )
 
 // place is where a tree is put together and where it goes.
@@ -87,7 +88,7 @@ func (p *place) check(replace bool) error {
 	}
 	if p.log != "" {
 		if _, err := os.Lstat(p.log); err == nil {
-			return source.WithHint(fmt.Errorf("METALOG %q: %w", p.log, durable.ErrExists), "remove it, or name another place for it")
+			return fault.WithHint(fmt.Errorf("METALOG %q: %w", p.log, durable.ErrExists), "remove it, or name another place for it")
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -149,7 +150,7 @@ func (p *place) checkEmpty() error {
 
 func notEmpty(err error) error {
 	if errors.Is(err, durable.ErrNotEmpty) {
-		return source.WithHint(err, "name a directory that does not exist, or is empty")
+		return fault.WithHint(err, "name a directory that does not exist, or is empty")
 	}
 	return err
 }
@@ -174,7 +175,7 @@ func (p *place) findLog(log string) error {
 		return err
 	}
 	if absLog == abs || strings.HasPrefix(absLog, strings.TrimRight(abs, "/")+"/") {
-		return source.WithHint(fmt.Errorf("METALOG %q: lies in the directory it describes", p.log), "name another place for it")
+		return fault.WithHint(fmt.Errorf("METALOG %q: lies in the directory it describes", p.log), "name another place for it")
 	}
 	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"imagetools/fault"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
@@ -584,7 +586,7 @@ func TestOwnerNeedsRoot(t *testing.T) {
 	top := t.TempDir()
 	nobody.Become(t, top)
 	_, err := todir.Extract(t.Context(), sample(t).seal(), filepath.Join(top, "x"), todir.Options{SameOwner: true})
-	hint, ok := errors.AsType[*source.HintError](err)
+	hint, ok := errors.AsType[*fault.HintError](err)
 	if !ok || !errors.Is(err, unix.EPERM) || !strings.Contains(hint.Hint(), "METALOG") {
 		t.Errorf("owners without rights: %v", err)
 	}

@@ -38,7 +38,6 @@ import (
 
 	"imagetools/fault"
 	"imagetools/tree/fromoci"
-	"imagetools/tree/source"
 )
 
 // Options say how a registry is reached.
@@ -81,7 +80,7 @@ func Open(ctx context.Context, ref string, opts Options) (*Repository, error) {
 		err = errors.New("bad name of a repository")
 	}
 	if err != nil {
-		return nil, source.WithHint(fmt.Errorf("docker://%s: %w", ref, err), "it is docker://HOST/REPOSITORY:TAG, such as docker://debian:12")
+		return nil, fault.WithHint(fmt.Errorf("docker://%s: %w", ref, err), "it is docker://HOST/REPOSITORY:TAG, such as docker://debian:12")
 	}
 	r := &Repository{ref: parsed, opts: opts}
 	if err := r.connect(ctx); err != nil {
