@@ -324,6 +324,8 @@ var crafted = []craftedFault{
 		edit: func(e *editor) { e.attr("root/big", atSize, 128<<10) }},
 	{name: "special file with a size", severity: zpl.Warning, object: "root/fifo", path: "root/fifo", want: "a fifo of 5 bytes",
 		edit: func(e *editor) { e.attr("root/fifo", atSize, 5) }},
+	{name: "special file with a size beyond all", object: "root/fifo", path: "root/fifo", want: "its size is 18446744073709551615", real: unsound,
+		edit: func(e *editor) { e.attr("root/fifo", atSize, 1<<64-1) }},
 	{name: "spill block missing", object: "root/long", path: "root/long", want: "its spill block is not in the stream",
 		edit: func(e *editor) {
 			e.recs = slices.DeleteFunc(e.recs, func(r editedRecord) bool {

@@ -96,7 +96,8 @@ func guestBoot(t *testing.T, guest *oracle.Guest, list []*mutated, from, to int,
 	if err := os.WriteFile(path, archive.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	guest.Timeout = 5*time.Minute + time.Duration(to-from)*10*time.Second
+	// A kernel that stops ends the guest at once; one that hangs ends here, on a busy machine.
+	guest.Timeout = 10*time.Minute + time.Duration(to-from)*30*time.Second
 	results, err := guest.RunIn(t.Context(), t.TempDir(), []oracle.Job{{Name: "mutants", Script: mutantsScript, Inputs: []string{path}}})
 	out := results[0].Out
 	progress, readErr := os.ReadFile(filepath.Join(out, "progress"))
@@ -126,6 +127,9 @@ func guestBoot(t *testing.T, guest *oracle.Guest, list []*mutated, from, to int,
 func guestListing(m *mutated, dir string, i int) string {
 	for _, what := range []string{"refused", "failed"} {
 		if text, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("%s.%d", what, i))); err == nil {
+			if what == "failed" && m.tooLarge() {
+				return "" // the kernel's listing does not read it either
+			}
 			return fmt.Sprintf("%s: %s", what, bytes.TrimSpace(text))
 		}
 	}
@@ -137,6 +141,9 @@ func guestListing(m *mutated, dir string, i int) string {
 	got, err := listing.Parse(f)
 	if err != nil {
 		return err.Error()
+	}
+	if m.tooLarge() {
+		return ""
 	}
 	if m.reads != nil {
 		return fmt.Sprintf("our reader does not read what it receives: %v", m.reads)

@@ -190,7 +190,7 @@ type place struct {
 // check compares the place of a leaf with the prefix that the leaf has.
 func (p place) check(order binary.ByteOrder, b []byte) error {
 	prefix, bits := order.Uint64(b[16:]), uint(order.Uint16(b[32:]))
-	if bits > p.shift || p.count != 1<<(p.shift-bits) || p.first != prefix<<(p.shift-bits) {
+	if bits > p.shift || prefix>>bits != 0 || p.count != 1<<(p.shift-bits) || p.first != prefix<<(p.shift-bits) {
 		return fmt.Errorf("prefix %#x of %d bits in %d slots from %d of 2^%d", prefix, bits, p.count, p.first, p.shift)
 	}
 	return nil

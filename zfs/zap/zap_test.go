@@ -391,6 +391,7 @@ func TestHostileFat(t *testing.T) {
 		{"leaf entries", u16(1, 30, 2), "3 entries where the leaf says 2"},
 		{"prefix of 64 bits", u16(1, 32, 64), "of 64 bits"},
 		{"prefix", u64(1, 16, 1), "prefix 0x1"},
+		{"prefix beyond its bits", u64(1, 16, 1<<63), "prefix 0x8000000000000000"},
 		{"entry in a loop", u16(1, chunks+2, 0), "in two chains"},
 		{"entry out of range", u16(1, chunks+2, 638), "chunk 638 of 638"},
 		{"entry that is a name", u16(1, chunks+2, 1), "in two chains"},

@@ -242,7 +242,9 @@ func (c *checker) checkSize(i int, z *Znode, raw rawNode) {
 			c.fault(i, Damage, "its target has a zero byte")
 		}
 	case tree.TypeChar, tree.TypeBlock, tree.TypeFIFO, tree.TypeSocket:
-		if z.Size != 0 {
+		if z.Size > math.MaxInt64 {
+			c.fault(i, Damage, "its size is %d", z.Size)
+		} else if z.Size != 0 {
 			c.fault(i, Warning, "a %s of %d bytes", z.Mode.TypeName(), z.Size)
 		}
 	}
