@@ -62,4 +62,4 @@ cross:
 	done
 
 clean:
-	rm -rf imagetools $(COMMANDS) build bench.json
+	rm -rf imagetools $(COMMANDS) out bench.json
