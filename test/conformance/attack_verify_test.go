@@ -35,7 +35,7 @@ func TestAttackVerify(t *testing.T) {
 		want = n
 	}
 
-	a := &verifyAttack{t: t, seeds: seeds, random: random, want: want, counts: make(map[string]int)}
+	a := &verifyAttack{t: t, seeds: seeds, random: random, want: want, keep: keep, counts: make(map[string]int)}
 	a.checkSeeds(judge)
 	var workers sync.WaitGroup
 	for range judgesAtOnce {
@@ -46,19 +46,6 @@ func TestAttackVerify(t *testing.T) {
 		t.Logf("%6d %s", a.counts[key], key)
 	}
 	slices.SortFunc(a.suspects, func(x, y suspect) int { return x.m.number - y.m.number })
-	for _, s := range a.suspects {
-		if keep != "" {
-			for i, data := range append(slices.Clip(s.m.seed.below), s.m.data) {
-				name := filepath.Join(keep, fmt.Sprintf("%s-%d.%d.zfs", s.m.seed.name, s.m.number, i))
-				if err := os.WriteFile(name, data, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if !s.onlyAsserts {
-			t.Errorf("%vreal ZFS: %s", s.m, s.why)
-		}
-	}
 	if attack.Full() {
 		a.askGuest()
 	}
@@ -132,7 +119,8 @@ type verifyAttack struct {
 	t      *testing.T
 	seeds  []*mutantSeed
 	random uint64
-	want   int // mutants for the judge
+	want   int    // mutants for the judge
+	keep   string // folder for suspects, empty for none
 
 	mu       sync.Mutex
 	next     int // mutant
@@ -162,6 +150,25 @@ type suspect struct {
 	m           *mutated
 	why         string
 	onlyAsserts bool // and verify warns
+}
+
+// suspect notes one, and tells of it at once: a sitting may be ended early.
+func (a *verifyAttack) suspect(s suspect) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.suspects = append(a.suspects, s)
+	if !s.onlyAsserts {
+		a.t.Errorf("%vreal ZFS: %s", s.m, s.why)
+	}
+	if a.keep == "" {
+		return
+	}
+	for i, data := range append(slices.Clip(s.m.seed.below), s.m.data) {
+		name := filepath.Join(a.keep, fmt.Sprintf("%s-%d.%d.zfs", s.m.seed.name, s.m.number, i))
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			a.t.Error(err)
+		}
+	}
 }
 
 // take gives the number of the next mutant away, until enough were judged.
@@ -228,9 +235,7 @@ func (a *verifyAttack) work(judge *oracle.Judge) {
 				what = "an assertion stops it"
 			}
 			a.count("%s, and %s", m.class(), what)
-			a.mu.Lock()
-			a.suspects = append(a.suspects, suspect{m, strings.TrimSpace(why), asserts})
-			a.mu.Unlock()
+			a.suspect(suspect{m, strings.TrimSpace(why), asserts})
 			continue
 		}
 		a.count("%s, and received", m.class())

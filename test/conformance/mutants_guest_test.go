@@ -20,6 +20,8 @@ import (
 // mutantsScript receives the chains of an archive, a folder each, one after another into datasets
 // of their own, and lists the last snapshot of each. "progress" tells how far it came if the kernel stops.
 const mutantsScript = `
+# A panic of ZFS alone stops one thread, and all others wait for it.
+echo 1 >/sys/module/spl/parameters/spl_panic_halt
 mkdir /tmp/streams
 input 1 | tar -x -C /tmp/streams
 for f in $(ls /tmp/streams | sort -n); do
