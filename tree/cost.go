@@ -2,7 +2,7 @@ package tree
 
 // What parts of a tree take of memory, with what allocators and growing slices waste.
 const (
-	nodeCost  = 128
+	nodeCost  = 224 // with what whoever writes the tree holds of it
 	dirCost   = 64
 	entryCost = 80 // and the bytes of the name; half of it where names come in byte order
 	xattrCost = 48 // and the bytes of name and value

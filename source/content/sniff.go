@@ -3,6 +3,7 @@ package content
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -116,7 +117,9 @@ func sniffPacked(r io.Reader, f *Finding, depth int) *Finding {
 	}
 	plain, _, err := compress.NewReader(r, compress.Options{})
 	if err != nil {
-		f.Kind = Foreign // whoever reads it says what is wrong
+		if f.Kind = Foreign; errors.Is(err, compress.ErrMemory) {
+			f.Kind = Unknown // whoever reads it says what that takes
+		}
 		return f
 	}
 	defer plain.Close()

@@ -4,7 +4,10 @@ import "imagetools/tree"
 
 // cover is what upper layers have, by path, so that what they hide in lower ones need not be kept.
 // It takes paths as they are: where links lead elsewhere it may be wrong, both ways.
-type cover struct{ paths pathMap[coverKind] }
+type cover struct {
+	paths pathMap[coverKind]
+	meter meter
+}
 
 type coverKind uint8
 
@@ -13,6 +16,12 @@ const (
 	coverBelow                       // all below it
 )
 
+// release forgets all.
+func (c *cover) release() {
+	c.meter.release()
+	c.paths = pathMap[coverKind]{}
+}
+
 func (c *cover) add(ch *change) {
 	if ch.path == "" {
 		return
@@ -20,14 +29,14 @@ func (c *cover) add(ch *change) {
 	switch ch.kind {
 	case addNode:
 		if ch.node.Mode.Type() == tree.TypeDir {
-			*c.paths.at(ch.path) |= coverName
+			*c.paths.at(ch.path, &c.meter) |= coverName
 			return
 		}
-		*c.paths.at(ch.path) |= coverName | coverBelow
+		*c.paths.at(ch.path, &c.meter) |= coverName | coverBelow
 	case addLink, takeAway:
-		*c.paths.at(ch.path) |= coverName | coverBelow
+		*c.paths.at(ch.path, &c.meter) |= coverName | coverBelow
 	case takeBelow:
-		*c.paths.at(ch.path) |= coverBelow
+		*c.paths.at(ch.path, &c.meter) |= coverBelow
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"imagetools/internal/budget"
 	"imagetools/tree"
 )
 
@@ -28,7 +29,7 @@ func TestCover(t *testing.T) {
 		{"directory and opaque", []*change{dir("a"), {path: "a", kind: takeBelow}}, "a a/b a/b/c a/bc"},
 		{"beside", []*change{{path: "a", kind: besideTree}}, ""},
 	} {
-		var c cover
+		c := cover{meter: meter{budget: budget.New(budget.Limits{})}}
 		for _, ch := range test.add {
 			c.add(ch)
 		}
@@ -47,7 +48,7 @@ func TestCover(t *testing.T) {
 // TestCoverLongPath would take minutes if all beginnings of a path were looked up by themselves.
 func TestCoverLongPath(t *testing.T) {
 	long := strings.Repeat("a/", 1<<19) + "a"
-	var c cover
+	c := cover{meter: meter{budget: budget.New(budget.Limits{})}}
 	c.add(&change{path: long, kind: takeAway})
 	for range 5 {
 		if c.hides(long[2:]) || !c.hides(long+"/b") || !c.hides(long) {

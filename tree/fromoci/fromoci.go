@@ -252,7 +252,7 @@ func (r *reader) read(ctx context.Context) (*tree.Tree, map[*tree.Node]bool, err
 		r.layers = append(r.layers, &layer{source: src, name: name})
 	}
 	r.pair()
-	var hidden cover
+	hidden := cover{meter: meter{budget: r.opts.Budget}}
 	for i := len(r.layers) - 1; i >= 0; i-- {
 		l := r.layers[i]
 		var err error
@@ -268,18 +268,24 @@ func (r *reader) read(ctx context.Context) (*tree.Tree, map[*tree.Node]bool, err
 		}
 		if i > 0 {
 			for j := range l.changes {
-				hidden.add(&l.changes[j])
+				if hidden.add(&l.changes[j]); hidden.meter.err != nil {
+					return nil, nil, fmt.Errorf("%s: %w", l.name, hidden.meter.err)
+				}
 			}
 		}
 	}
-	m := newMerger()
+	hidden.release()
+	m := newMerger(r.opts.Budget)
 	for _, l := range r.layers {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		m.apply(l.changes, func(c *change, err error) {
+		err := m.apply(l.changes, func(c *change, err error) {
 			r.fault(l, fmt.Errorf("%s: %q: %w", l.name, c.path, err))
 		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", l.name, err)
+		}
 	}
 	if err := r.faults.Err(); err != nil {
 		return nil, nil, err

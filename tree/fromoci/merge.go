@@ -1,10 +1,13 @@
 package fromoci
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
 
+	"imagetools/internal/budget"
+	"imagetools/internal/plain"
 	"imagetools/tree"
 )
 
@@ -19,18 +22,23 @@ type merger struct {
 	dir     *tree.Node
 
 	whiteouts *whiteouts // of the present layer
+	meter     meter      // of what stays
 }
 
-func newMerger() *merger {
+func newMerger(b *budget.Budget) *merger {
 	t := tree.New()
-	return &merger{tree: t, implied: map[*tree.Node]bool{t.Root: true}, linked: make(map[*tree.Node]bool)}
+	return &merger{tree: t, meter: meter{budget: b}, implied: map[*tree.Node]bool{t.Root: true}, linked: make(map[*tree.Node]bool)}
 }
 
 // apply lays a layer over what is there, in the order of the archive: where a path leads through
 // links, those count that are there when its turn comes, as for any program that unpacks layer
 // after layer.
-func (m *merger) apply(changes []change, fault func(c *change, err error)) {
-	m.whiteouts = newWhiteouts(changes)
+//
+// An error is one of the budget.
+func (m *merger) apply(changes []change, fault func(c *change, err error)) error {
+	layer := meter{budget: m.meter.budget}
+	defer layer.release()
+	m.whiteouts = newWhiteouts(changes, &layer)
 	beside := make(map[string]*tree.Node)
 	for i := range changes {
 		if c := &changes[i]; c.kind == besideTree {
@@ -56,8 +64,12 @@ func (m *merger) apply(changes []change, fault func(c *change, err error)) {
 		if err != nil {
 			fault(c, err)
 		}
+		if err := cmp.Or(m.meter.err, layer.err); err != nil {
+			return fmt.Errorf("%s: %w", plain.Name(c.path), err)
+		}
 	}
 	m.whiteouts = nil
+	return cmp.Or(m.meter.err, layer.err)
 }
 
 // forget drops the directory at hand, which may be no more.
@@ -100,6 +112,9 @@ func (m *merger) walk(dirPath string, makeDirs bool) (*tree.Node, error) {
 				return nil, err
 			}
 			m.implied[child] = true
+			if m.meter.hold(child.Cost()+tree.NameCost(part)+entryCost, "directories of layers"); m.meter.err != nil {
+				return nil, m.meter.err
+			}
 		case child.Mode.Type() == tree.TypeSymlink:
 			if followed++; followed > maxFollowed {
 				return nil, fmt.Errorf("%q: too many links on the way", part)
@@ -201,6 +216,7 @@ func (m *merger) link(c *change, beside map[string]*tree.Node) error {
 	}
 	if n.Parent() != nil {
 		m.linked[n] = false
+		m.meter.hold(entryCost, "hard links of layers")
 	}
 	return m.put(dir, name, n)
 }

@@ -13,23 +13,24 @@ type pathMap[T any] struct {
 }
 
 // at returns the place for the value of a path; "." is the top.
-func (m *pathMap[T]) at(path string) *T { return &m.below(path).value }
+func (m *pathMap[T]) at(path string, meter *meter) *T { return &m.below(path, meter).value }
 
 // below returns the map of what is at a path and below it.
-func (m *pathMap[T]) below(path string) *pathMap[T] {
+func (m *pathMap[T]) below(path string, meter *meter) *pathMap[T] {
 	if path == "." {
 		return m
 	}
 	for part := range strings.SplitSeq(path, "/") {
-		m = m.child(part)
+		m = m.child(part, meter)
 	}
 	return m
 }
 
 // child is what is at a name and below it.
-func (m *pathMap[T]) child(name string) *pathMap[T] {
+func (m *pathMap[T]) child(name string, meter *meter) *pathMap[T] {
 	child := m.names[name]
 	if child == nil {
+		meter.hold(pathCost, "paths of layers")
 		child = new(pathMap[T])
 		if m.names == nil {
 			m.names = make(map[string]*pathMap[T])

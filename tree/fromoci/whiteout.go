@@ -15,6 +15,8 @@ type whiteouts struct {
 	gone *pathMap[*tree.Node]   // what was taken away, for hard links to it
 	dirs map[*tree.Node]state   // directories that the layer has touched
 	rest map[directoryName]bool // names of other nodes that it has
+
+	meter *meter
 }
 
 type directoryName struct {
@@ -29,10 +31,11 @@ const (
 	cleared                   // what lower layers had below it was taken away
 )
 
-func newWhiteouts(changes []change) *whiteouts {
+func newWhiteouts(changes []change, m *meter) *whiteouts {
 	w := &whiteouts{
 		own: make(map[string]bool), gone: new(pathMap[*tree.Node]),
 		dirs: make(map[*tree.Node]state), rest: make(map[directoryName]bool),
+		meter: m,
 	}
 	for i := range changes {
 		switch c := &changes[i]; c.kind {
@@ -41,6 +44,7 @@ func newWhiteouts(changes []change) *whiteouts {
 		case takeBelow:
 			w.left++
 			w.own[c.path] = false
+			m.hold(entryCost, "whiteouts of a layer")
 		}
 	}
 	for i := range changes {
@@ -62,9 +66,11 @@ func (w *whiteouts) touch(dir *tree.Node, name string) {
 		dir = n
 	} else {
 		w.rest[directoryName{dir, name}] = true
+		w.meter.hold(entryCost, "names of a layer")
 	}
 	for ; dir != nil && w.dirs[dir]&touched == 0; dir = dir.Parent() {
 		w.dirs[dir] |= touched
+		w.meter.hold(entryCost, "names of a layer")
 	}
 }
 
@@ -98,9 +104,9 @@ func (m *merger) take(c *change) error {
 	case n == nil:
 		return nil
 	case c.kind == takeBelow || w.touched(dir, name, n):
-		return m.clear(n, w.gone.below(c.path))
+		return m.clear(n, w.gone.below(c.path, w.meter))
 	}
-	w.gone.below(c.path).value = n
+	w.gone.below(c.path, w.meter).value = n
 	return m.remove(dir, name, n)
 }
 
@@ -114,7 +120,7 @@ func (m *merger) clear(dir *tree.Node, gone *pathMap[*tree.Node]) error {
 	w.dirs[dir] |= cleared
 	for _, e := range slices.Clone(dir.Entries()) {
 		var err error
-		if below := gone.child(e.Name); w.touched(dir, e.Name, e.Node) {
+		if below := gone.child(e.Name, w.meter); w.touched(dir, e.Name, e.Node) {
 			err = m.clear(e.Node, below)
 		} else {
 			below.value = e.Node

@@ -83,14 +83,19 @@ const (
 // them, every entry against its object, every object against the entries that lead to it,
 // link counts, sizes, parents, attributes and ACLs.
 //
-// A directory is read up to three times; contents of files are not. Memory is some 50 bytes
-// for each object. The error is that of ctx: faults are in the report.
+// A directory is read up to three times; contents of files are not. Memory is 64 bytes for each
+// object, and more for each directory, which the budget of the index counts. The error is that of
+// ctx or of the budget: faults are in the report.
 func Check(ctx context.Context, f *FS, opts CheckOptions) (*CheckReport, error) {
 	if opts.Limit == 0 {
 		opts.Limit = defaultCheckLimit
 	}
 	c := &checker{f: f, opts: opts}
+	defer func() { f.x.Budget().Release(c.held.Load()) }()
 	for o := range f.s.Objects() {
+		if err := c.hold(checkedSize); err != nil {
+			return nil, err
+		}
 		c.objects = append(c.objects, o)
 		c.numbers = append(c.numbers, o.Number)
 	}
@@ -122,6 +127,8 @@ type checker struct {
 	roots   []int           // directories that are in none: the root, that of shares, those in the delete queue
 
 	files, dirs atomic.Int64
+	held        atomic.Int64          // bytes that the budget counts
+	over        atomic.Pointer[error] // that of the budget
 
 	mu     sync.Mutex // guards what follows while objects and directories are checked
 	notes  []note
@@ -211,7 +218,7 @@ func (c *checker) each(ctx context.Context, fn func(i int)) error {
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for ctx.Err() == nil {
+			for ctx.Err() == nil && c.over.Load() == nil {
 				end := int(next.Add(chunk))
 				if end-chunk >= len(c.objects) {
 					return
@@ -223,7 +230,36 @@ func (c *checker) each(ctx context.Context, fn func(i int)) error {
 		})
 	}
 	wg.Wait()
+	if over := c.over.Load(); over != nil {
+		return *over
+	}
 	return ctx.Err()
+}
+
+// What an object takes in a checker, and an edge in lists that grow, of which a walk keeps another.
+const (
+	checkedSize = 64
+	edgeSize    = 24
+)
+
+// hold counts n bytes. After an error of the budget the check ends.
+func (c *checker) hold(n int64) error {
+	err := c.f.x.Budget().Hold(n, "objects to be checked")
+	if err != nil {
+		c.over.CompareAndSwap(nil, &err)
+		return err
+	}
+	c.held.Add(n)
+	return nil
+}
+
+// addEdge adds an edge to one of the lists.
+func (c *checker) addEdge(list *[]edge, e edge) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hold(edgeSize) == nil {
+		*list = append(*list, e)
+	}
 }
 
 // checkXattrOwners compares the directories of extended attributes with the files that have

@@ -107,9 +107,7 @@ func (d *dirCheck) entry(e zap.Entry) error {
 	n.names.Add(1)
 	if c.isDir(child) {
 		d.dirs++
-		c.mu.Lock()
-		c.edges = append(c.edges, edge{int32(d.dir), int32(child)})
-		c.mu.Unlock()
+		c.addEdge(&c.edges, edge{int32(d.dir), int32(child)})
 	}
 	if c.opts.Find != nil && n.mode.Type() == tree.TypeFile && !n.is(isXattr) && c.opts.Find(e.Name) {
 		c.noteFound(d.dir, e.Name, child)

@@ -69,9 +69,7 @@ func (c *checker) checkObject(i int) {
 		if dir := c.index(z.XattrDir); dir < 0 {
 			c.fault(i, Damage, "its extended attributes are object %d, which does not exist", z.XattrDir)
 		} else {
-			c.mu.Lock()
-			c.xattrs = append(c.xattrs, edge{int32(i), int32(dir)})
-			c.mu.Unlock()
+			c.addEdge(&c.xattrs, edge{int32(i), int32(dir)})
 		}
 	}
 	names := make(map[string]bool, len(z.Xattrs))
