@@ -62,7 +62,7 @@ func (o *baseFlags) check() (err error) {
 
 // layers reads the folders of --overlay for an image.
 func (o *baseFlags) layers(ctx context.Context, img *base.Image) ([]*overlay.Layer, []string, error) {
-	return readOverlays(ctx, o.Overlays, img)
+	return img.ReadOverlays(ctx, o.Overlays)
 }
 
 // kit returns the bootstrap for an image: one that was fetched before, if it is the same.

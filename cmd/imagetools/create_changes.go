@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -150,27 +149,4 @@ func (o *changeFlags) steps() (steps []edit.Step, err error) {
 		steps = append(steps, &prepare.Step{Options: find})
 	}
 	return steps, nil
-}
-
-// readOverlays reads directories that are copied over the root of an image. notes are about what of
-// them is not.
-func readOverlays(ctx context.Context, dirs []string, img *base.Image) (layers []*overlay.Layer, notes []string, err error) {
-	return img.ReadOverlays(ctx, dirs)
-}
-
-// warnOfEdits prints the warnings of steps.
-func warnOfEdits(env *cli.Env, r *edit.Report) {
-	for _, w := range r.Warnings {
-		env.Warnf("%s", printable(w))
-	}
-}
-
-// printEdits prints the changes and notes of steps.
-func printEdits(w io.Writer, r *edit.Report) {
-	for _, c := range r.Changes {
-		fmt.Fprintln(w, c)
-	}
-	for _, n := range r.Notes {
-		fmt.Fprintf(w, "note: %s\n", printable(n))
-	}
 }
