@@ -15,10 +15,10 @@ func Example() {
 	}
 
 	for _, e := range m.Entries {
-		fmt.Println(e.Line, e.Path, e.User, e.Group, e.Target)
+		fmt.Printf("%d %s %s:%s %q\n", e.Line, e.Path, e.User, e.Group, e.Target)
 	}
 	// Output:
-	// 1 etc root sys
-	// 2 etc/motd root sys
-	// 3 etc/rc   init.d/rc
+	// 1 etc root:sys ""
+	// 2 etc/motd root:sys ""
+	// 3 etc/rc : "init.d/rc"
 }

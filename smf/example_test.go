@@ -3,7 +3,6 @@ package smf_test
 import (
 	"fmt"
 	"log"
-	"os"
 
 	"imagetools/smf"
 )
@@ -26,16 +25,11 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	if err := again.WriteText(os.Stdout); err != nil {
-		log.Fatal(err)
+	for _, p := range again.Services[0].Instances[0].Groups[0].Properties {
+		fmt.Println(again.Services[0].Name, p.Name, p.Values)
 	}
 	fmt.Println(len(smf.Diff(repo, again)), "changes")
 	// Output:
-	// service site/hello
-	// instance site/hello:default
-	//
-	//	general framework 0
-	//	  enabled b "1"
-	//
+	// site/hello enabled [1]
 	// 0 changes
 }

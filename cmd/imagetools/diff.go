@@ -70,7 +70,7 @@ func exitOfDiff(c *cobra.Command, env *cli.Env, different bool, err error) error
 	case err != nil && c.Context().Err() != nil:
 		return err
 	case err != nil:
-		env.Report(name, c.CommandPath(), err)
+		env.Report(name, c.CommandPath(), memoryHint(err))
 		return cli.ExitError(2)
 	case different:
 		return cli.ExitError(1)

@@ -85,7 +85,7 @@ func runLint(ctx context.Context, env *cli.Env, opts lintOptions) error {
 				if ctx.Err() != nil || len(opts.Manifests) == 1 {
 					return true, err
 				}
-				env.Report(name, "imagetools lint", err)
+				env.Report(name, "imagetools lint", memoryHint(err))
 				failed = true
 			}
 		}

@@ -79,7 +79,7 @@ to do, 2 trouble.`,
 			opts.Target = args[0]
 			err := runPrepare(c.Context(), env, opts)
 			if _, told := errors.AsType[cli.ExitError](err); err != nil && opts.Check && !told && c.Context().Err() == nil {
-				env.Report(name, c.CommandPath(), err)
+				env.Report(name, c.CommandPath(), memoryHint(err))
 				return cli.ExitError(2)
 			}
 			return err

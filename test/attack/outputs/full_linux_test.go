@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -101,6 +102,9 @@ func TestAttackFullOutput(t *testing.T) {
 	}
 }
 
+// notStarted is what the Go runtime says where it cannot wait for files at all.
+var notStarted = regexp.MustCompile(`fatal error: runtime: (netpollinit|eventfd) failed`)
+
 // With few descriptors a run succeeds, or ends with an error and leaves nothing.
 func TestAttackFewDescriptors(t *testing.T) {
 	list := available(t)
@@ -118,7 +122,8 @@ func TestAttackFewDescriptors(t *testing.T) {
 		status, said := run(t, cmd)
 		got := snapshot(t, dir)
 		count[fmt.Sprintf("status %d", status)]++
-		if status == 0 && got != w.want(t, "a") || status != 0 && got != "" || strings.Contains(said, "panic") {
+		panicked := strings.Contains(said, "panic") && !notStarted.MatchString(said)
+		if status == 0 && got != w.want(t, "a") || status != 0 && got != "" || panicked {
 			t.Errorf("%s with %d descriptors: status %d, %s; %s", w.name, limit, status, said, differ(got, w.want(t, "a")))
 		}
 	}
