@@ -18,6 +18,9 @@ var names = regexp.MustCompile(`^(Parse|Read|Open|Decode|Decompress|Import|Infla
 
 // reasons are why a function of that kind needs no row.
 var reasons = map[string]string{
+	"build.Spec.Check":                      "the fields of a Spec",
+	"source.Find":                           "a fixed number of names, and package content, which has rows",
+	"source.Tar.Read":                       "reads by fromtar.Open, which has a row",
 	"base.Args.Parse":                       "a few words of a command line",
 	"base.ParseProgress":                    "one line",
 	"compress.ParseFormat":                  "one word",

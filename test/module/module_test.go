@@ -91,7 +91,7 @@ func walk(t *testing.T, top string, f func(name string, text []byte, mode fs.Fil
 			return err
 		}
 		switch {
-		case d.IsDir() && (d.Name() == ".git" || slices.Contains([]string{"build", "output"}, name)):
+		case d.IsDir() && (d.Name() == ".git" || slices.Contains([]string{"out", "output"}, name)):
 			return fs.SkipDir
 		case !d.Type().IsRegular() || filepath.Dir(name) == "." && !strings.HasPrefix(name, "go."):
 			return nil
