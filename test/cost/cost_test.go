@@ -120,7 +120,7 @@ func run(t *testing.T) (results []result) {
 
 // counted are the packages whose statements count.
 func counted(t *testing.T) string {
-	all := []string{"slices", "strings", "bytes", "sort"}
+	all, module := []string{"slices", "strings", "bytes", "sort"}, modulePath(t)
 	for pkg := range strings.FieldsSeq(command(t, "go", "list", "-deps", "./steps")) {
 		if strings.HasPrefix(pkg, module) && pkg != module+"test/cost/counter" && !strings.HasSuffix(pkg, "test") {
 			all = append(all, pkg)
@@ -129,11 +129,9 @@ func counted(t *testing.T) string {
 	return strings.Join(all, ",")
 }
 
-const module = "imagetools/"
-
 // executed are the functions that some row has called, such as "zfs/stream.Reader.Next".
 func executed(t *testing.T) map[string]bool {
-	all := map[string]bool{}
+	all, module := map[string]bool{}, modulePath(t)
 	for line := range strings.Lines(command(t, "go", "tool", "covdata", "func", "-i="+coverDir)) {
 		words := strings.Fields(line)
 		if len(words) != 3 || words[2] == "0.0%" {
@@ -146,6 +144,9 @@ func executed(t *testing.T) map[string]bool {
 	}
 	return all
 }
+
+// modulePath is that of this module, with a slash behind it.
+func modulePath(t *testing.T) string { return strings.TrimSpace(command(t, "go", "list", "-m")) + "/" }
 
 func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
