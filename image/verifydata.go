@@ -73,6 +73,8 @@ func (r *recordVerifier) checkAlgorithms(o *stream.Object) {
 		r.damaged("dnode with checksum %d and compression %d", o.Checksum, o.Compress)
 	case bytes.IndexByte(embeddedSums, o.Checksum) >= 0 || compression == block.Empty:
 		r.damaged("dnode with checksum %d and compression %d, which no object can have", o.Checksum, o.Compress)
+	case compression >= block.LZ4:
+		r.fault(zpl.Warning, "dnode with compression %d: no sender does that, and kernels for debugging stop at it", o.Compress)
 	case o.Checksum > lastOldSum:
 		r.fault(zpl.Warning, "dnode with checksum %d, which old kernels do not know, and at which kernels for debugging stop", o.Checksum)
 	}

@@ -182,6 +182,8 @@ func (r *recordVerifier) checkObject(o *stream.Object, raw bool) {
 	spill := o.Flags&stream.FlagObjectSpill != 0
 	switch {
 	case r.announcedBefore(o):
+	case o.Object == r.data.object:
+		r.damaged("data of the object came before: no sender does that, and kernels may stop at it")
 	case o.Object <= r.last:
 		r.fault(zpl.Warning, "it comes after object %d: no sender does that, and kernels for debugging stop at it", r.last)
 	}
@@ -274,6 +276,9 @@ func (r *recordVerifier) checkWrite(w *stream.Write, raw bool) {
 	case w.CompressedSize > w.LogicalSize:
 		r.damaged("%d bytes compressed to %d", w.LogicalSize, w.CompressedSize)
 	default:
+		if w.CompressedSize%8 != 0 {
+			r.fault(zpl.Warning, "%d bytes of compressed data, no multiple of 8: no sender does that, and kernels for debugging stop at it", w.CompressedSize)
+		}
 		r.need(stream.FeatureCompressed)
 		if c == block.Zstd {
 			r.need(stream.FeatureZstd)

@@ -152,6 +152,15 @@ var craftedKernel = []craftedFault{
 		edit: func(e *editor) { e.resizeXattrs("root/noted/[xattr]", 17<<20) }},
 	{name: "extended attributes that readers do not hold", severity: zpl.Warning, object: "root/noted/[xattr]", path: "root/noted/[xattr]", want: "at most 67108864 are read",
 		edit: func(e *editor) { e.resizeXattrs("root/noted/[xattr]", 80<<20) }},
+	{name: "compression that dnodes do not have", severity: zpl.Warning, object: "root/file", path: "root/file", want: "dnode with compression 16", real: stops,
+		edit: func(e *editor) { e.rec("root/file").Compress = uint8(block.Zstd) }},
+	{name: "compressed data of an odd size", severity: zpl.Warning, object: "root/big", path: "root/big", want: "no multiple of 8", real: stops,
+		edit: func(e *editor) {
+			r := e.compress("root/big")
+			e.begin().Features |= stream.FeatureCompressed | stream.FeatureLZ4
+			r.payload = append(r.payload, make([]byte, 4)...)
+			r.rec.(*stream.Write).CompressedSize += 4
+		}},
 	{name: "unknown field in the master node", severity: zpl.Warning, object: "master", want: "unknown fields",
 		edit: func(e *editor) { e.entry("master", "ROOT")[12] = 1 }},
 

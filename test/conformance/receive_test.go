@@ -189,3 +189,26 @@ func TestNameRulesAreSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestDataBeforeItsObject has an increment bring data for a file of its source, and only then the
+// OBJECT record of the file: OpenZFS changes the object while the data is on its way to disk.
+func TestDataBeforeItsObject(t *testing.T) {
+	t.Parallel()
+	data, object := base(t)
+	const file = "root/big"
+	for _, early := range []bool{false, true} {
+		e := newEditor(t, data)
+		e.number = maps.Clone(object)
+		e.increment(func(e *editor) []editedRecord {
+			announced, block := e.recs[e.object(file)], e.recs[e.write(file)]
+			if early {
+				return []editedRecord{block, announced}
+			}
+			return []editedRecord{announced, block}
+		})
+		res := verify(t, store(t, data), store(t, e.bytes(t)))
+		if told := strings.Contains(list(res.Faults), "data of the object came before"); told != early || told != (res.Count[zpl.Damage] > 0) {
+			t.Errorf("data first %v:\n%s", early, list(res.Faults))
+		}
+	}
+}

@@ -179,6 +179,9 @@ func (d *decoder) list(depth int) List {
 		if d.xdr && d.pos != end {
 			d.fail(start, "pair %q of %d bytes says it has %d", p.Name, d.pos-start, size)
 		}
+		if d.xdr && d.err == nil && decoded != uint64(p.memory()) { // kernels refuse it
+			d.fail(start+4, "pair %q of %d bytes in memory says it has %d", p.Name, p.memory(), decoded)
+		}
 		list = append(list, p)
 	}
 	return list

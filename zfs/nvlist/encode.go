@@ -50,11 +50,11 @@ func appendPair(b []byte, p Pair, depth int) ([]byte, error) {
 	}
 	b = be.AppendUint32(b, uint32(p.Value.typ()))
 	at := len(b)
-	b, n, decoded, err := appendValue(append(b, 0, 0, 0, 0), p.Value, depth)
+	b, n, err := appendValue(append(b, 0, 0, 0, 0), p.Value, depth)
 	if err != nil {
 		return nil, err
 	}
-	decoded = align8(nativeHeader+len(p.Name)+1) + align8(decoded)
+	decoded := p.memory()
 	if len(b)-start > math.MaxInt32 || decoded > math.MaxInt32 {
 		return nil, fmt.Errorf("value of %d bytes", decoded)
 	}
@@ -64,49 +64,48 @@ func appendPair(b []byte, p Pair, depth int) ([]byte, error) {
 	return b, nil
 }
 
-// appendValue also returns the elements of a value and its bytes in memory.
-func appendValue(b []byte, v Value, depth int) (_ []byte, n, decoded int, err error) {
+// appendValue also returns the elements of a value.
+func appendValue(b []byte, v Value, depth int) (_ []byte, n int, err error) {
 	k := v.typ().kind()
 	switch v := v.(type) {
 	case Boolean:
-		return b, 0, 0, nil
+		return b, 0, nil
 	case Number:
 		if k.size == 0 || k.array {
-			return nil, 0, 0, fmt.Errorf("a number of %v", v.Kind)
+			return nil, 0, fmt.Errorf("a number of %v", v.Kind)
 		}
-		return appendNumber(b, v.Kind, v.Bits), 1, 8, nil
+		return appendNumber(b, v.Kind, v.Bits), 1, nil
 	case Numbers:
 		if k.size == 0 || !k.array {
-			return nil, 0, 0, fmt.Errorf("numbers of %v", v.Kind)
+			return nil, 0, fmt.Errorf("numbers of %v", v.Kind)
 		}
 		b = be.AppendUint32(b, uint32(len(v.Bits)))
 		for _, x := range v.Bits {
 			b = appendNumber(b, v.Kind, x)
 		}
-		return b, len(v.Bits), k.size * len(v.Bits), nil
+		return b, len(v.Bits), nil
 	case String:
 		b, err = appendText(b, string(v))
-		return b, 1, len(v) + 1, err
+		return b, 1, err
 	case Strings:
 		for _, s := range v {
 			if b, err = appendText(b, s); err != nil {
-				return nil, 0, 0, err
+				return nil, 0, err
 			}
-			decoded += 8 + len(s) + 1
 		}
-		return b, len(v), decoded, nil
+		return b, len(v), nil
 	case Bytes:
-		return append(append(b, v...), make([]byte, -len(v)&3)...), len(v), len(v), nil
+		return append(append(b, v...), make([]byte, -len(v)&3)...), len(v), nil
 	case List:
 		b, err = appendList(b, v, depth+1)
-		return b, 1, nativeList, err
+		return b, 1, err
 	case Lists:
 		for _, l := range v {
 			if b, err = appendList(b, l, depth+1); err != nil {
-				return nil, 0, 0, err
+				return nil, 0, err
 			}
 		}
-		return b, len(v), len(v) * (8 + nativeList), nil
+		return b, len(v), nil
 	}
 	panic("nvlist: internal error: a value of another package")
 }

@@ -313,3 +313,28 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// XDR also tells the size that a pair has in memory, by which kernels allocate it: they refuse
+// one that is not what the value needs.
+func TestSizeInMemory(t *testing.T) {
+	t.Parallel()
+	for _, v := range []nvlist.Value{
+		nvlist.Boolean{}, nvlist.Number{Kind: nvlist.Uint64, Bits: 7}, nvlist.String("text"), nvlist.Bytes("some bytes"),
+		nvlist.Strings{"a", "bcdefghij"}, nvlist.List{{Name: "inner", Value: nvlist.String("x")}}, nvlist.Lists{{}, {}},
+	} {
+		data, err := nvlist.AppendXDR(nil, nvlist.List{{Name: "name", Value: v}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := nvlist.Decode(data); err != nil {
+			t.Errorf("%T: %v", v, err)
+		}
+		for _, by := range []byte{1, 8} {
+			wrong := bytes.Clone(data)
+			wrong[4+8+4+3] ^= by // behind the head, version and flags, and the encoded size
+			if _, err := nvlist.Decode(wrong); !errors.Is(err, nvlist.ErrFormat) {
+				t.Errorf("%T of another size: %v", v, err)
+			}
+		}
+	}
+}

@@ -122,3 +122,30 @@ func (Strings) typ() Type   { return typeStringArray }
 func (Bytes) typ() Type     { return typeByteArray }
 func (List) typ() Type      { return typeNVList }
 func (Lists) typ() Type     { return typeNVListArray }
+
+// memory is how many bytes a pair takes in the memory of a kernel: XDR tells them.
+func (p Pair) memory() int { return align8(nativeHeader+len(p.Name)+1) + align8(inMemory(p.Value)) }
+
+func inMemory(v Value) int {
+	switch v := v.(type) {
+	case Number:
+		return 8
+	case Numbers:
+		return v.Kind.kind().size * len(v.Bits)
+	case String:
+		return len(v) + 1
+	case Strings:
+		n := 0
+		for _, s := range v {
+			n += 8 + len(s) + 1
+		}
+		return n
+	case Bytes:
+		return len(v)
+	case List:
+		return nativeList
+	case Lists:
+		return len(v) * (8 + nativeList)
+	}
+	return 0
+}
